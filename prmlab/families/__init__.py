@@ -1,0 +1,1 @@
+"""Problem families, one module each: how its problems are made, solved and checked."""
