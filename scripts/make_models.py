@@ -23,7 +23,7 @@ from prmlab.traces import Trace
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
-POLICY = {"lr": 3e-3, "batch_size": 32, "decay": 0.3, "warmup": 200}
+POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 200}
 
 
 def held_out_texts() -> frozenset[str]:
@@ -106,7 +106,7 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=("policy",))
-    parser.add_argument("--traces", type=int, default=400_000)
+    parser.add_argument("--traces", type=int, default=280_000)
     args = parser.parse_args()
     RUNS.mkdir(exist_ok=True)
     if args.stage == "policy":
