@@ -38,7 +38,7 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def own_imports(path: Path, known: dict[str, Path]) -> set[str]:
-    """The package's modules that a file imports, anywhere in it; relative imports are refused."""
+    """The own modules that a file imports, anywhere in it; relative imports are refused."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
