@@ -114,7 +114,7 @@ class TraceView:
         >>> print(TraceView(("1 + 1 = 2", "Answer: 3"), scores=(0.98, 0.04), labels=(1, -1)))
         step  score  truth
            0   0.98  ✓ right               1 + 1 = 2
-           1   0.04  ✗ wrong, first error  Answer: 3
+           1   0.04  ✗ first error: wrong  Answer: 3
     """
 
     steps: tuple[str, ...]
@@ -265,8 +265,8 @@ class TraceView:
         if self.labels is not None:
             first = row.step == self.first_error
             truth = f"<strong>{escape(row.truth)}</strong>" if first else escape(row.truth)
-            cells.append(f'<td style="{_CELL}">{truth}</td>')
-        return f"<tr>{''.join(cells)}</tr>"
+            cells.append(f'<td style="{_CELL}min-width:8em;">{truth}</td>')
+        return f'<tr style="background-color:transparent;">{"".join(cells)}</tr>'
 
     def _hidden_steps(self) -> list[str]:
         hidden = len(self.steps) - MAX_STEPS
@@ -282,9 +282,8 @@ class TraceView:
         if self.soft:
             truth = "? unknown" if label is None else f"{label:.2f} right"
         else:
-            truth = f"{MARKS[kind]} {self.notes[step] if self.notes else kind}"
-        if step == self.first_error:
-            truth += ", first error"
+            first = "first error: " if step == self.first_error else ""
+            truth = f"{MARKS[kind]} {first}{self.notes[step] if self.notes else kind}"
         low = self.threshold is not None and score is not None and score < self.threshold
         # The text is washed by the score where there is one, so that the truth beside it can
         # be compared; the edge of the cell always shows the truth.
@@ -295,7 +294,7 @@ class TraceView:
             truth,
             "" if score is None else _bar(score),
             _wash(label if self.soft and score is None else score, kind),
-            f"{'dotted' if kind == 'unknown' else 'solid'} {COLOURS[kind].wash(0.9)}",
+            _edge(kind, strength=0 if self.labels is None else 0.9),
         )
 
 
@@ -322,6 +321,10 @@ def _wash(score: float | None, kind: str) -> str:
     return "" if kind == "unknown" else COLOURS[kind].wash(0.18)
 
 
+def _edge(kind: str, *, strength: float) -> str:
+    return f"{'dotted' if kind == 'unknown' else 'solid'} {COLOURS[kind].wash(strength)}"
+
+
 def _bar(score: float) -> str:
     """A bar of at most 48 px beside the number; hidden from screen readers, who hear it."""
     side = "right" if score >= 0.5 else "wrong"
@@ -345,7 +348,7 @@ def _words(verdict: Any) -> str:
     reason = getattr(verdict, "reason", "") or meaning(verdict.label)
     note = getattr(verdict, "note", "")
     carried = getattr(verdict, "carried", False) and "carried" not in reason
-    return f"{reason}{' (carried)' if carried else ''}{f': {note}' if note else ''}"
+    return f"{reason}{' (carried)' if carried else ''}{f' ({note})' if note else ''}"
 
 
 def _number(value: Any) -> float | None:

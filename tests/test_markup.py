@@ -105,7 +105,7 @@ def test_table_has_caption_and_scopes_and_words():
     assert seen.tags.count("table") == 1 and "caption" in seen.tags
     assert seen.attributes.count(("scope", "col")) == 4
     assert seen.attributes.count(("scope", "row")) == 3
-    for word in ("A try", "0.90", "✓ right", "✗ wrong, first error"):
+    for word in ("A try", "0.90", "✓ right", "✗ first error: wrong"):
         assert word in seen.text
     assert "style" not in seen.tags and "script" not in seen.tags
     # No colour of text is set anywhere: it is the theme's.
@@ -115,7 +115,7 @@ def test_table_has_caption_and_scopes_and_words():
 def test_meaning_survives_the_loss_of_styles():
     """GitHub strips styles; the text alone must say score, verdict and first error."""
     text = Tags(TraceView.of(STEPS, [0.9, 0.2, 0.1], 1)._repr_html_()).text
-    for part in ("0.90", "0.20", "✓ right", "✗ wrong, first error", "? after the first error"):
+    for part in ("0.90", "0.20", "✓ right", "✗ first error: wrong", "? after the first error"):
         assert part in text
 
 
@@ -146,7 +146,7 @@ def test_verdicts_give_their_words():
         SimpleNamespace(label=-1, reason="wrong answer", note="", carried=True),
     ]
     text = str(TraceView.of(STEPS, truth=verdicts))
-    assert "✗ slip: 36 - 5 is 31, not 30, first error" in text
+    assert "✗ first error: slip (36 - 5 is 31, not 30)" in text
     assert "✗ wrong answer (carried)" in text
 
 
