@@ -6,9 +6,11 @@ Difficulty is the number of operations. Every intermediate value lies within -20
 
 from random import Random
 
+from prmlab.families import expressions_check
 from prmlab.traces import Problem
 
 FAMILY = "expressions"
+check = expressions_check.check
 Tree = int | list
 LARGEST = 200
 RANK = {"+": 1, "-": 1, "*": 2}
