@@ -167,8 +167,8 @@ def _worked_out(term: Node, coefficient: Number) -> bool:
     return len(written) < 2 and not (isinstance(term, Bin) and term.op == "^")
 
 
-def _equations(formula: str) -> list[Equation] | None:
-    """The equations of a chain a = b = c; None if it only says that equal things are equal."""
+def _equations(formula: str) -> list[Equation]:
+    """The equations of a chain a = b = c; one alone may say that equal things are equal."""
     sides = [_side(text.strip()) for text in formula.lower().split("=")]
     runs = [sides[0]]
     for side in sides[1:]:
@@ -177,7 +177,7 @@ def _equations(formula: str) -> list[Equation] | None:
         else:
             runs.append(side)
     if len(runs) == 1:
-        return None
+        return [Equation(sides[0], sides[-1])]
     numeric = [i for i, run in enumerate(runs) if run.line[0] == 0]
     if len(runs) > 2 and len(numeric) > 1:  # numbers that differ: the equation meant, and a slip
         return [Equation(runs[0], runs[-1]), Equation(runs[numeric[0]], runs[numeric[1]])]
@@ -193,6 +193,11 @@ class Move:
 
     kind: str  # + - * / expand combine
     amount: Line = (0, 0)
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it leaves what each side comes to as it is."""
+        return self.kind not in "+-*/"
 
     def undo(self, line: Line) -> Line | None:
         """The line that the move turns into this one; None if there is not exactly one."""
@@ -210,12 +215,10 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """A step as read. `same` is a chain that only says that equal things are equal."""
+    """A step as read."""
 
     moves: tuple[Move, ...] = ()
     equations: tuple[Equation, ...] = ()
-    same: bool = False
-    slip: str = ""
     answer: Number | None = None
 
 
@@ -236,7 +239,7 @@ _MOVE = (r"(?:(?P<sum>add|subtract) N(?: to)?(?: both sides)?"
 _MOVES = re.compile(_MOVE)
 _KINDS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "expand": "expand",
           "combine": "combine", "simplify": "simplify"}
-_UNSAID = FILLERS - {"from", "on", "side", "equation"} | {"equation", "line", "step"}
+_UNSAID = FILLERS - {"from", "on", "side"} | {"line", "leaving"}
 
 
 @lru_cache(maxsize=1 << 15)
@@ -264,7 +267,7 @@ def _understand(said: str, formulas: list[str]) -> Step | None:
     stated = iter(formulas)
     if re.fullmatch(r"(?:final )?answer (?:N|E)", said):
         return Step(answer=_value(next(stated)))
-    moves, equations, same, at = [], [], False, 0
+    moves, equations, at = [], [], 0
     while at < len(said):
         if match := _MOVES.match(said, at):
             word = match["sum"] or match["product"] or match[0].split()[0]
@@ -272,20 +275,16 @@ def _understand(said: str, formulas: list[str]) -> Step | None:
             moves.append(Move(_KINDS[word], amount))
             at = match.end()
         elif re.match(r"E(?: |$)", said[at:at + 2]):
-            chain = _equations(next(stated))
-            same = same or chain is None
-            equations += chain or []
+            equations += _equations(next(stated))
             at += 2
         else:
             break
     answer = None
-    if re.fullmatch(r"(?:final )?answer (?:N|E)", said[at:]) and (equations or same):
+    if re.fullmatch(r"(?:final )?answer (?:N|E)", said[at:]) and equations:
         answer = _value(next(stated))
     elif at < len(said):
         return None
-    if not equations and not same:
-        return None
-    return Step(tuple(moves), tuple(equations), same, answer=answer)
+    return Step(tuple(moves), tuple(equations), answer) if equations else None
 
 
 def _value(formula: str) -> Number:
@@ -360,19 +359,23 @@ class _Trace:
             moves = ()
         if step.answer is not None:
             verdicts.append(self.answer(step.answer))
-        return _together(verdicts) if verdicts else self.late(NOT_NEEDED)
+        return _together(verdicts)
 
     def late(self, verdict: Verdict) -> Verdict:
         """After the answer nothing true is needed."""
         return AFTER if self.answered and verdict.label >= 0 else verdict
 
     def equation(self, moves: tuple[Move, ...], new: Equation) -> Verdict:
+        """The verdict on an equation said to come of these moves."""
+        if new.solution == "any" and not moves:
+            return self.late(NOT_NEEDED)
         follows = self.follows(moves, new)
         if new.solution == self.truth:
+            vacuous = all(move.rewrites for move in moves)
+            if new.key in self.keys and (follows or vacuous):
+                return self.late(REPEATED)
             if not follows:
                 return self.astray(moves, new)
-            if new.key in self.keys:
-                return self.late(REPEATED)
             return self.late(RIGHT if new.rank < self.rank else NOT_NEEDED)
         if follows:
             return CARRIED

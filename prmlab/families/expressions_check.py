@@ -78,6 +78,8 @@ def _read(text: str) -> Step | None:
             words.append("E" if "=" in piece else "N")
         elif piece in ("is", "equals", "makes"):
             words.append("=")
+        elif piece in ("leaving", "leaves", "leave", "left"):
+            words.append("leaving")
         elif piece not in FILLERS:
             words.append(piece)
     try:
@@ -98,7 +100,7 @@ def _understand(said: str, formulas: list[str]) -> Step | None:
         i = sum(said[:at].count(letter) for letter in "NE")
         formulas[i:i + 2] = [f"{formulas[i]} = {formulas[i + 1]}"]
         said = f"{said[:at]}E{said[at + 5:]}"
-    if not re.fullmatch(r"(?:E(?: |$))*N?", said):
+    if not re.fullmatch(r"(?:E(?: |$))*(?:(?:leaving )?[NE])?", said):
         return None
     claims, left = [], []
     for formula in formulas:
@@ -170,6 +172,9 @@ class _Trace:
             for part in chain[1:]:
                 if part.value != chain[0].value:
                     return self.slip(chain, part, left)
+        for part in left[:-1]:
+            if part.value != left[-1].value:
+                return self.slip(left, left[-1], left)
         if len(claims) == 1 and not left and self.is_current(claims[0][0]):
             claims, left = (), claims[0][1:]
         if left:
@@ -190,7 +195,7 @@ class _Trace:
             self.take(chain[-1])
         else:
             self.put(next(replaced(self.current.form, chain[0].form, chain[-1].form), None))
-        return Verdict(-1, "slip", note=f"{chain[0].text} is {chain[0].value}, not {part.text}")
+        return Verdict(-1, "slip", note=_denial(chain[0], part))
 
     def put(self, form: Form | None) -> None:
         """Let a form that nobody wrote out stand."""
@@ -279,6 +284,11 @@ def _after(form: Form, claims: tuple):
         return
     for new in replaced(form, first[0].form, first[-1].form):
         yield from _after(new, tuple(rest))
+
+
+def _denial(one: Expression, other: Expression) -> str:
+    comes = f"is {one.value}, " if count(one.form) else "is "
+    return f"{one.text} {comes}not {other.text}"
 
 
 def _show(expression: Expression) -> str:

@@ -120,6 +120,8 @@ def leaves(form: Form) -> list[Number]:
 def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
     """Every form that comes of replacing one occurrence of `part`, an operation, by `new`.
 
+    Where a whole member comes to `part` once parts of it are worked out, that is an occurrence.
+
     Example:
         >>> from prmlab.arithmetic import parse
         >>> whole, part, new = (canonical(parse(t)) for t in ("2 + 3 * 4", "4 * 3", "12"))
@@ -127,9 +129,11 @@ def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
         [14]
     """
     sign, body = form
-    if body == part[1] and body[0] != "+":
-        yield _signed(sign * part[0], new)
+    if body[0] == "#":
         return
+    for flip in (1, -1):
+        if derives(form, _signed(flip, part)):
+            yield _signed(flip, new)
     if body[0] == "^":
         for i in (1, 2):
             for inner in replaced(body[i], part, new):

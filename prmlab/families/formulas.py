@@ -45,12 +45,21 @@ def pieces(text: str) -> list[tuple[str, str]] | None:
         if match.lastgroup == "word":
             found.append(("word", match["word"].lower().replace("’", "'")))
         elif match.lastgroup == "formula":
-            formula = match["formula"].rstrip("([{ ").lstrip(")]} ")
+            formula = _without_open_ends(match["formula"], text, *match.span("formula"))
             if _HAS_VALUE.search(formula):
                 found.append(("formula", formula))
             elif formula:
                 return None
     return found
+
+
+def _without_open_ends(formula: str, text: str, start: int, end: int) -> str:
+    """The formula without a bracket that holds the words before or after it."""
+    if re.match(rf"\s*[{LETTER}]", text[end:end + 2]):
+        formula = formula.rstrip("([{ ")
+    if re.search(rf"[{LETTER}]\s*$", text[max(0, start - 2):start]):
+        formula = formula.lstrip(")]} ")
+    return formula
 
 
 def whole(value: Fraction | int) -> Fraction | int:
