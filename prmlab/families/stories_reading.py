@@ -1,0 +1,300 @@
+"""Reading a step of a story: free text to the claims it makes, or None if it cannot be read.
+
+The grammar is closed: the problem's names and item, numbers (words too), operators, the words
+for relations, and a list of fillers that change no meaning. One word outside it ("not", "about",
+another name) and nothing is read, so that no claim is ever misread. Case, punctuation, spaces and
+the item's name do not matter. Does not know what is true: `stories_check` does.
+"""
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from prmlab.arithmetic import VULGAR, Bin, Node, Num, parse
+
+MAX_LENGTH = 2000  # characters of a step that is read at all
+
+
+class Relation(NamedTuple):
+    """How a quantity follows from others, in one form for every wording.
+
+    `kind` is times ("half" is times 1/2), more ("5 fewer" is -5 more), together, start, or
+    minus (the first of `of` less the second: together, solved for one of its two).
+    """
+
+    kind: str
+    k: Fraction | None
+    of: tuple[str, ...]
+
+
+class Term(NamedTuple):
+    """One side of an `=`: as written, and as a tree. Names are single letters, see `Reader`."""
+
+    text: str
+    node: Node
+
+
+class Claim(NamedTuple):
+    """What a text says of one quantity: a relation, and expressions that all equal it.
+
+    `subject` is None where the text names none ("3 * 12 = 36", "Answer: 31").
+    """
+
+    subject: str | None
+    relation: Relation | None
+    chain: tuple[Term, ...]
+    is_answer: bool = False
+
+
+def relation(kind: str, k: int | Fraction | None, of: Iterable[str]) -> Relation:
+    """The one form of a relation that a problem or a step states in its own words."""
+    if kind == "half":
+        return Relation("times", Fraction(1, 2), tuple(of))
+    if kind == "together":
+        return Relation(kind, None, tuple(sorted(of)))
+    k = Fraction(k)
+    return Relation("more", -k, tuple(of)) if kind == "fewer" else Relation(kind, k, tuple(of))
+
+
+_CANONICAL = re.compile(
+    r"Answer: (?P<answer>0|-?[1-9][0-9]{0,8})|"
+    r"(?P<name>[A-Za-z]+) has (?:"
+    r"(?P<k>[1-9][0-9]{0,8}) (?P<kind>times as many as|more than|fewer than) (?P<of>[A-Za-z]+)|"
+    r"half as many as (?P<half>[A-Za-z]+)|"
+    r"as many as (?P<b>[A-Za-z]+) and (?P<c>[A-Za-z]+) together): "
+    r"(?P<x>0|[1-9][0-9]{0,8}) (?P<op>[-+*/]) (?P<y>0|[1-9][0-9]{0,8}) = "
+    r"(?P<v>0|-?[1-9][0-9]{0,8})")
+_TOKEN = re.compile(
+    r"\s+|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
+    rf"[{''.join(VULGAR)}]?|[{''.join(VULGAR)}]|\.[0-9]+)"
+    r"|(?P<word>[^\W\d_]+)|(?P<own>['’]s?)|(?P<mark>=>|->|\*\*|####|[^\w\s])")
+_LIST_MARK = re.compile(r"\s*(?:[-*•]\s+(?=[^\W\d])|step\s+[0-9]{1,3}\s*[:.)]|"
+                        r"[0-9]{1,3}[.)]\s+(?=[^\W\d]))", re.IGNORECASE)
+# One letter a token: N name, # number, + operator, - minus, ( ) = and then the words' own.
+_KINDS = {word: kind for kind, words in {
+    "H": "has have owns own holds hold gets get got", "T": "times", "A": "as", "M": "many much",
+    "O": "more", "F": "fewer less", "X": "than", "h": "half", "2": "twice double", "3":
+    "thrice triple", "g": "together altogether combined", "&": "and", "W": "with", "R": "there",
+    "=": "is are equals equal makes gives =", "a": "answer ####", "+": "plus multiplied divided "
+    "x + * / × · ⋅ ∙ ∗ ÷ ∕ ⁄ ** ^", "-": "minus - − –", "(": "( [ {", ")": ") ] }",
+    ",": ", ; : . ! => -> → ⇒ so then therefore thus hence because since which means", "": "the a "
+    "an of now we know that this what number amount total in final by both also just exactly to",
+}.items() for word in words.split()}
+_WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*", "times": "*"}
+_RUN = r"[(\-]*[#N]\)*(?:[+T(\-][(\-]*[#N]\)*)*"
+_CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"
+_SUBJECT = r"(?:WNR?=|NH|N=)"
+_GRAMMAR = re.compile(
+    rf"(?P<answer>a[,=]*(?=[^,=]))"
+    rf"|(?P<relation>{_SUBJECT}(?:(?:#T|[h23])(?:AMA)?W?NH?|#[OF]XW?NH?"
+    rf"|AMAW?N(?:(?:,W?N)*,?&W?N)?H?g?))[,=]*"
+    rf"|(?P<statement>(?:WNR?=|NH|N[,=]+))(?P<value>{_CHAIN})g?"
+    rf"|R=(?P<there>{_CHAIN})(?P<place>WN)"
+    rf"|(?P<chain>(?!N(?![=+T(\-])){_CHAIN}(?!H))g?"
+    r"|[,&]+")
+
+
+class Reader:
+    """Reads the steps of one problem.
+
+    Args:
+        names: the problem's quantities. In trees, the i-th is the variable `letters[name]`.
+        item: what is counted, as in "pens".
+    """
+
+    def __init__(self, names: Iterable[str], item: str):
+        self.letters = {name: chr(0xE000 + i) for i, name in enumerate(names)}
+        self.names = {name.casefold(): name for name in self.letters}
+        self.items = {item.casefold(), item.casefold().removesuffix("s")}
+
+    def read(self, text: str) -> tuple[Claim, ...] | None:
+        """The claims in a step's text, in order; None if any of it cannot be read."""
+        found = _CANONICAL.fullmatch(text)
+        claim = found and self._canonical(found)
+        return (claim,) if claim else self.read_slowly(text)
+
+    def _canonical(self, found: re.Match) -> Claim | None:
+        answer, name, k, kind, of, half, b, c, x, op, y, v = found.groups()
+        if answer:
+            return Claim(None, None, (_number(answer),), True)
+        sources = (of,) if of else (half,) if half else (b, c)
+        letters = self.letters
+        if name not in letters or not all(source in letters for source in sources):
+            return None
+        chain = (Term(f"{x} {op} {y}", Bin(op, _number(x).node, _number(y).node)), _number(v))
+        word = kind.partition(" ")[0] if kind else "half" if half else "together"
+        return Claim(name, relation(word, int(k) if k else None, sources), chain)
+
+    def read_slowly(self, text: str) -> tuple[Claim, ...] | None:
+        """The same as `read`, by the full grammar alone."""
+        if len(text) > MAX_LENGTH:
+            return None
+        try:
+            return _Clauses(self, text).claims()
+        except ValueError:  # _Unreadable, or an expression that the parser refuses
+            return None
+
+    def kind(self, word: str) -> str:
+        """The grammar's letter for a word or mark; empty for one that says nothing."""
+        folded = word.casefold()
+        if folded in self.names:
+            return "N"
+        if folded in self.items:
+            return ""
+        if folded not in _KINDS:
+            raise _Unreadable(word)
+        return _KINDS[folded]
+
+
+@lru_cache(maxsize=4096)
+def _number(text: str) -> Term:
+    return Term(text, Num(Fraction(text)))
+
+
+class _Unreadable(ValueError):
+    """A text outside the grammar; never leaves this module."""
+
+
+class _Clauses:
+    """One text, as tokens and as a line of their letters, and the claims gathered from it."""
+
+    def __init__(self, reader: Reader, text: str):
+        self.reader = reader
+        text = _NUMBER_WORDS.sub(_from_words, text)
+        if mark := _LIST_MARK.match(text):
+            text = text[mark.end():]
+        self.text = text
+        self.tokens: list[str] = []
+        self.spans: list[tuple[int, int]] = []
+        kinds = []
+        at = 0
+        for token in _TOKEN.finditer(text):
+            if token.start() != at:
+                raise _Unreadable(text[at])
+            at = token.end()
+            if token["number"] or token["word"] or token["mark"]:
+                kind = "#" if token["number"] else reader.kind(token[0])
+                if kind:
+                    kinds.append(kind)
+                    self.tokens.append(token[0])
+                    self.spans.append(token.span())
+        if at != len(text):
+            raise _Unreadable(text[at])
+        self.kinds = "".join(kinds)
+        self.found: list[Claim] = []
+        self.pending: tuple[Term, ...] = ()  # a chain that has no subject yet
+        self.answering = False
+
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims of the text."""
+        at = 0
+        while at < len(self.kinds):
+            clause = _GRAMMAR.match(self.kinds, at)
+            if not clause:
+                raise _Unreadable(self.tokens[at])
+            at = clause.end()
+            self.take(clause)
+        if self.pending and self.found and not self.answering:
+            self.extend(len(self.found) - 1, self.pending)
+        elif self.pending:
+            self.found.append(Claim(None, None, self.pending))
+        if self.answering or not self.found:
+            raise _Unreadable("nothing is claimed")
+        return tuple(self.found)
+
+    def take(self, clause: re.Match) -> None:
+        """Add what one clause says."""
+        if clause["answer"]:
+            self.answering = True
+        elif clause["relation"]:
+            names = self.names(clause.span("relation"))
+            self.add(names[0], self.relation(clause, names[1:]), ())
+        elif clause["statement"]:
+            self.add(self.names(clause.span("statement"))[0], None, self.chain(clause, "value"))
+        elif clause["there"]:
+            self.add(self.names(clause.span("place"))[0], None, self.chain(clause, "there"))
+        elif clause["chain"]:
+            chain = self.chain(clause, "chain")
+            open_claims = [i for i, claim in enumerate(self.found)
+                           if claim.relation and not claim.chain]
+            if self.answering:
+                self.add(None, None, chain)
+            elif open_claims:
+                self.extend(open_claims[-1], chain)
+            else:
+                self.pending += chain
+
+    def add(self, subject: str | None, stated: Relation | None, chain: tuple[Term, ...]) -> None:
+        """A claim about a subject; it takes the chain that waited for one."""
+        last = self.found[-1] if self.found else None
+        chain, self.pending = self.pending + chain, ()
+        if last and not (self.answering or stated or last.is_answer) and last.subject == subject:
+            self.extend(len(self.found) - 1, chain)
+        else:
+            self.found.append(Claim(subject, stated, chain, self.answering))
+        self.answering = False
+
+    def extend(self, i: int, chain: tuple[Term, ...]) -> None:
+        """Say more of claim `i`'s value."""
+        self.found[i] = self.found[i]._replace(chain=self.found[i].chain + chain)
+
+    def names(self, span: tuple[int, int]) -> list[str]:
+        """The names among the tokens of a span, as the problem writes them."""
+        return [self.reader.names[self.tokens[i].casefold()] for i in range(*span)
+                if self.kinds[i] == "N"]
+
+    def relation(self, clause: re.Match, of: list[str]) -> Relation:
+        """The relation that a clause states."""
+        start, _ = clause.span("relation")
+        words = clause["relation"]
+        k = parse(self.tokens[start + words.index("#")]) if "#" in words else None
+        for letter, kind in (("T", "times"), ("O", "more"), ("F", "fewer")):
+            if letter in words:
+                return relation(kind, k.value, of)
+        if factor := next((letter for letter in "23" if letter in words), None):
+            return relation("times", int(factor), of)
+        if "h" in words:
+            return relation("half", None, of)
+        return relation("together", None, of) if len(of) > 1 else relation("times", 1, of)
+
+    def chain(self, clause: re.Match, group: str) -> tuple[Term, ...]:
+        """The expressions between the equals signs of a chain."""
+        start, end = clause.span(group)
+        terms: list[list[int]] = [[]]
+        for i in range(start, end):
+            if self.kinds[i] != "=":
+                terms[-1].append(i)
+            elif terms[-1]:
+                terms.append([])
+        return tuple(self.term(term) for term in terms)
+
+    def term(self, indices: list[int]) -> Term:
+        """The expression of some tokens."""
+        letters, written = self.reader.letters, []
+        for i in indices:
+            token = self.tokens[i].casefold()
+            written.append(letters[self.reader.names[token]] if self.kinds[i] == "N"
+                           else _WRITTEN.get(token, token))
+        node = parse(" ".join(written), variables="".join(letters.values()))
+        return Term(self.text[self.spans[indices[0]][0]:self.spans[indices[-1]][1]], node)
+
+
+_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+          "fifteen sixteen seventeen eighteen nineteen").split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNIT = "|".join(_SMALL[1:10])
+_UNDER_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{'|'.join(_SMALL[::-1])})"
+_NUMBER_WORDS = re.compile(
+    rf"\b(?:(?P<hundreds>{_UNIT}|a) hundred(?:(?: and)? (?P<rest>{_UNDER_100}))?"
+    rf"|(?P<small>{_UNDER_100}))\b", re.IGNORECASE)
+
+
+def _from_words(found: re.Match) -> str:
+    """The digits of a number in words, up to 999."""
+    hundreds = (found["hundreds"] or "zero").lower()
+    value = 100 * (1 if hundreds == "a" else _SMALL.index(hundreds))
+    for word in re.split("[ -]", (found["rest"] or found["small"] or "zero").lower()):
+        value += _SMALL.index(word) if word in _SMALL else 10 * _TENS.index(word) + 20
+    return str(value)
