@@ -7,435 +7,326 @@ or derived before in this trace) or by its own computation written in place. A b
 if it is one computation away from what is established. A value that is true by coincidence is
 wrong. A quantity's latest value counts; what follows correctly from a wrong step is carried.
 
-Relations are those of the problem, or one solved for its source ("Ana has 5 more than Ben" where
-Ben has 5 fewer than Ana). Relations that follow only from several facts are not accepted.
+Relations are those of the problem, or one solved for its source ("Ben has 5 more than Cy" where
+Cy has 5 fewer than Ben). A relation that follows only from several facts together is not
+accepted, nor is a computation rearranged beyond order and brackets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
-from prmlab.arithmetic import Bin, DivisionByZero, Neg, Node, Num, Var, evaluate, render
-from prmlab.families.stories_reading import Claim, Reader, Relation, Term, relation
+from prmlab.arithmetic import DivisionByZero, evaluate
+from prmlab.families.stories_reading import Claim, Reader, Term
+from prmlab.families.stories_rules import (Form, Relation, computation, joined, negative,
+                                           numbers_in, plain, relation, result, sentence, solved)
 from prmlab.verdicts import Verdict
 
-Form = int | Fraction | str | tuple  # a computation, see `_form`
-SOUND, CARRIED, UNSUPPORTED = range(3)
-MAX_LEAVES = 64  # numbers in an expression that is compared with the problem's facts
-
+SOUND, CARRIED, UNSUPPORTED, OTHER_OPERATION, UNRELATED = range(5)  # how well, best first
+MAX_NUMBERS = 64  # in an expression that is compared with the problem's facts
 RIGHT = Verdict(1, "right")
 REPEATED = Verdict(0, "repeated")
 NOT_NEEDED = Verdict(0, "not needed")
-LATE = Verdict(0, "after the answer")
+AFTER_THE_ANSWER = Verdict(0, "after the answer")
 
 
-class StoryChecker:
-    """Checks the steps of one trace, in order, keeping what the trace has claimed so far.
+def check(facts: Mapping[str, Any], values: Mapping[str, int], wanted: set[str],
+          steps: Sequence[str]) -> list[Verdict]:
+    """One verdict a step.
 
     Args:
         facts: the problem's `facts`.
         values: the true value of every quantity.
         wanted: the quantities that the asked one depends on, itself included.
     """
+    checker = _StoryChecker(facts, values, wanted)
+    return [checker.step(step) for step in steps]
 
-    def __init__(self, facts: Mapping[str, Any], values: Mapping[str, int], wanted: set[str]):
-        self.asked: str = facts["asked"]
+
+class _Ledger:
+    """What the problem states, and what a trace has claimed so far."""
+
+    def __init__(self, facts: Mapping[str, Any], values: Mapping[str, int]):
         self.values = values
-        self.wanted = wanted
-        self.facts = {fact["name"]: relation(fact["relation"], fact["k"], fact["of"])
+        self.facts = {fact["name"]: relation(fact["relation"], fact["k"], tuple(fact["of"]))
                       for fact in facts["facts"]}
+        self.letters = {name: chr(0xE000 + i) for i, name in enumerate(values)}
         self.claimed: dict[str, tuple[Fraction, bool]] = {}  # latest value, reached soundly
-        self.answered = False
-        self.reader = Reader(values, facts["item"])
 
-    def step(self, text: str) -> Verdict:
-        """The verdict on the next step; of several claims the first wrong one decides."""
-        late = self.answered
-        claims = self.reader.read(text)
-        if claims is None:
-            return _wrong("nonsense", "no claim about this problem can be read from this")
-        verdicts = [self._claim(claim) for claim in claims]
-        worst = next((v for v in verdicts if v.label < 0), None)
-        return worst or (LATE if late else max(verdicts, key=lambda v: v.label))
+    def is_told(self, name: str) -> bool:
+        """Whether the problem gives the quantity's value itself."""
+        return self.facts[name].kind == "start"
 
-    def _claim(self, claim: Claim) -> Verdict:
-        try:
-            numbers = [evaluate(term.node, self._letter_values(term)) for term in claim.chain]
-        except DivisionByZero as error:
-            return self._note_value(claim, None, _wrong("slip", str(error)))
-        except ValueError as error:
-            return _wrong("nonsense", str(error))
-        value = numbers[-1] if numbers else None
-        for i in range(1, len(numbers)):
-            if numbers[i] != numbers[i - 1]:
-                slip = _wrong("slip", _uneven(claim.chain[i - 1:i + 1], numbers[i - 1]))
-                return self._note_value(claim, value, slip)
-        return self._answer(claim, value) if claim.is_answer else self._derive(claim, value)
+    def established(self, name: str) -> tuple[Fraction | int, int]:
+        """A quantity's latest value in the trace, and how well it is established.
 
-    def _derive(self, claim: Claim, value: Fraction | None) -> Verdict:
-        subject, stated, chain, _ = claim
-        if subject is None:
-            return self._anonymous(claim, value)
-        if stated and (verdict := self._misstated(subject, stated)):
-            return self._note_value(claim, value, verdict)
-        if value is None:
-            return REPEATED
-        about = [stated] if stated else self._about(subject)
-        shown = [form for term in chain if not isinstance(term.node, Num)
-                 for form in [self._form(term.node)]]
-        known = self.claimed.get(subject, (None, False))
-        if shown:
-            status = min((self._status(rule, form) for rule in about for form in shown),
-                         key=lambda s: 9 if s is None else s)
-        else:
-            status = min((self._bare_status(rule, value) for rule in about),
-                         key=lambda s: 9 if s is None else s)
-            if known[0] == value:
-                status = min(SOUND if known[1] else CARRIED, 9 if status is None else status)
-        if status == SOUND:
-            return self._sound(subject, value, known[1])
-        if status is None:
-            verdict = (self._mismatch(subject, about[0], shown, chain) if shown
-                       else self._bare_mismatch(subject, about[0], stated, value))
-        else:
-            verdict = self._tainted(subject, about[0], status)
-        return self._note_value(claim, value, verdict)
-
-    def _sound(self, subject: str, value: Fraction, was_sound: bool) -> Verdict:
-        told = self.facts[subject].kind == "start"
-        self.claimed[subject] = (value, True)
-        if told or was_sound:
-            return REPEATED
-        return RIGHT if subject in self.wanted else NOT_NEEDED
-
-    def _note_value(self, claim: Claim, value: Fraction | None, verdict: Verdict) -> Verdict:
-        """The verdict on a wrong claim, after keeping the value that it claimed."""
-        if claim.is_answer:
-            self.answered = True
-        elif claim.subject and value is not None:
-            self.claimed[claim.subject] = (value, False)
-        return verdict
-
-    # -- what the problem's facts allow ---------------------------------------------------------
-
-    def _about(self, subject: str) -> list[Relation]:
-        """The fact that gives a quantity, then the facts of others solved for it."""
-        found = [self.facts[subject]]
-        for name, (kind, k, of) in self.facts.items():
-            if subject not in of:
-                continue
-            if kind == "times" and k:
-                found.append(Relation("times", 1 / k, (name,)))
-            elif kind == "more":
-                found.append(Relation("more", -k, (name,)))
-            elif kind == "together" and len(of) == 2:
-                found.append(Relation("minus", None, (name, of[of[0] == subject])))
-        return found
-
-    def _misstated(self, subject: str, stated: Relation) -> Verdict | None:
-        """What is wrong with a relation as stated; None if the problem says so."""
-        fact = self.facts[subject]
-        if stated == fact or stated in self._about(subject):
-            return None
-        if stated.kind == fact.kind and stated.k == fact.k:
-            return _wrong("wrong quantity", f"{self._sentence(subject)}, "
-                                            f"not {_sources(stated)}")
-        return _wrong("wrong relation", f"the problem says: {self._sentence(subject)}")
-
-    def _leaves(self, name: str) -> Iterator[tuple[Form, int]]:
-        """The values that may stand for a quantity, and how well each is established."""
-        truth = self.values[name]
-        told = self.facts[name].kind == "start"
-        claim = self.claimed.get(name)
-        if told:
-            yield truth, SOUND
-        if claim and not (told and claim[0] == truth):
-            yield _plain(claim[0]), SOUND if claim[1] else CARRIED
-        if not told and (claim is None or claim[0] != truth):
-            yield truth, UNSUPPORTED
-
-    def _established(self, name: str) -> tuple[Fraction | int, int]:
-        """A quantity's latest value in this trace, the true one where there is none."""
+        The true value where nothing is claimed: told (sound), or not established.
+        """
         if name in self.claimed:
             value, sound = self.claimed[name]
             return value, SOUND if sound else CARRIED
-        told = self.facts[name].kind == "start"
-        return self.values[name], SOUND if told else UNSUPPORTED
+        return self.values[name], SOUND if self.is_told(name) else UNSUPPORTED
 
-    def _alternatives(self, name: str, n: int) -> Iterator[tuple[Form, int]]:
-        """Every way to write a quantity with `n` numbers or names: itself, or how it is computed."""
+    def possible(self, name: str) -> list[tuple[Fraction | int, int]]:
+        """The values that a step may have in mind for a quantity, and how well each stands.
+
+        What is told stands whatever the trace says of it; else the true value that the trace
+        has not reached, or has contradicted since, is not established.
+        """
+        value, status = latest = self.established(name)
+        truth = self.values[name]
+        if self.is_told(name):
+            return [(truth, SOUND)] if value == truth else [(truth, SOUND), latest]
+        return [latest] if value == truth else [latest, (truth, UNSUPPORTED)]
+
+    def rules(self, name: str) -> list[Relation]:
+        """The fact that gives a quantity, then the facts about others solved for it."""
+        return [self.facts[name]] + [solved(other, fact, name)
+                                     for other, fact in self.facts.items() if name in fact.of]
+
+    def support(self, rule: Relation, shown: Term) -> int:
+        """How well an expression does what a rule calls for."""
+        n = len(shown.numbers)
+        if n > MAX_NUMBERS:
+            return UNRELATED
+        written = _Writings(self, shown.numbers).of_rule(rule, n)
+        status = min((s for form, s in written if form == shown.form), default=UNRELATED)
+        if status == UNRELATED and any(numbers_in(form) == shown.numbers for form, _ in written):
+            return OTHER_OPERATION
+        return status
+
+    def bare_support(self, rule: Relation, value: Fraction) -> int:
+        """The same for a value alone: it must be one computation away."""
+        return min((max((status for _, status in sources), default=SOUND)
+                    for sources in product(*map(self.possible, rule.of))
+                    if result(rule, [source for source, _ in sources]) == value),
+                   default=UNRELATED)
+
+    def computation(self, rule: Relation) -> str:
+        """A rule's computation on the latest values."""
+        return computation(rule, [self.established(name)[0] for name in rule.of])
+
+
+class _Writings:
+    """Every accepted way to write a rule's computation with some given numbers and names.
+
+    Each comes with how well it is supported. Remembers what it has found: a quantity may be
+    needed in several places.
+    """
+
+    def __init__(self, ledger: _Ledger, numbers: Sequence[Form]):
+        self.ledger = ledger
+        self.numbers = numbers
+        self.found: dict[tuple[str, int], list[tuple[Form, int]]] = {}
+
+    def of_name(self, name: str, n: int) -> list[tuple[Form, int]]:
+        """The ways to write a quantity with `n` numbers or names."""
+        ledger = self.ledger
         if n == 1:
-            yield from self._leaves(name)
-            yield self.reader.letters[name], self._established(name)[1]
-        elif self.facts[name].kind != "start":
-            yield from self._forms(self.facts[name], n)
+            ways = [(plain(value), status) for value, status in ledger.possible(name)]
+            letter = ledger.letters[name]
+            if letter in self.numbers:
+                ways.append((letter, ledger.established(name)[1]))
+            return [way for way in ways if numbers_in(way[0])[0] in self.numbers]
+        if ledger.is_told(name):
+            return []
+        if (name, n) not in self.found:
+            self.found[name, n] = self.of_rule(ledger.facts[name], n)
+        return self.found[name, n]
 
-    def _forms(self, rule: Relation, n: int) -> Iterator[tuple[Form, int]]:
-        """Every accepted way to write a rule's computation with `n` numbers or names."""
+    def of_rule(self, rule: Relation, n: int) -> list[tuple[Form, int]]:
+        """The ways to write a rule's computation with `n` numbers or names."""
         kind, k, of = rule
         if kind == "start":
-            if n == 1:
-                yield _plain(k), SOUND
-        elif kind == "times":
-            for form, status in self._alternatives(of[0], n - 1) if n > 1 else ():
-                yield _product([_plain(k), form]), status
-            if k.denominator == 1 and 1 < k <= n and n % k == 0:
-                for form, status in self._alternatives(of[0], n // int(k)):
-                    yield _sum([form] * int(k)), status
-        elif kind == "more":
-            for form, status in self._alternatives(of[0], n - 1) if n > 1 else ():
-                yield _sum([form, _plain(k)]), status
-        else:
-            for left in range(1, n):
-                for form, status in self._alternatives(of[0], left):
-                    for other, its_status in self._alternatives(of[1], n - left):
-                        signed = _negative(other) if kind == "minus" else other
-                        yield _sum([form, signed]), max(status, its_status)
+            return [(plain(k), SOUND)] if n == 1 else []
+        if kind in ("times", "more"):
+            op, factor = "*" if kind == "times" else "+", plain(k)
+            ways = [(joined(op, (form, factor)), status)
+                    for form, status in (self.of_name(of[0], n - 1) if n > 1 else ())]
+            if kind == "times" and isinstance(factor, int) and 1 < factor <= n and n % factor == 0:
+                ways += [(joined("+", [form] * factor), status)  # 3 * 12 as 12 + 12 + 12
+                         for form, status in self.of_name(of[0], n // factor)]
+            return ways
+        signed = negative if kind == "minus" else (lambda form: form)
+        return [(joined("+", (form, signed(other))), max(status, other_status))
+                for first in range(1, n)
+                for form, status in self.of_name(of[0], first)
+                for other, other_status in self.of_name(of[1], n - first)]
 
-    def _status(self, rule: Relation, shown: Form) -> int | None:
-        """How well a shown computation is supported by a rule; None if it is another one."""
-        n = len(_numbers(shown))
-        if n > MAX_LEAVES:
-            return None
-        best = None
-        for form, status in self._forms(rule, n):
-            if form == shown and (best is None or status < best):
-                best = status
-                if best == SOUND:
-                    break
-        return best
 
-    def _bare_status(self, rule: Relation, value: Fraction) -> int | None:
-        """The same for a value without its computation: one hop from what is established."""
-        found = []
-        for name_values in _combinations([list(self._leaves(name)) for name in rule.of]):
-            if _result(rule, [leaf for leaf, _ in name_values]) == value:
-                found.append(max((status for _, status in name_values), default=SOUND))
-        return min(found, default=None)
+class _StoryChecker:
+    """Checks the steps of one trace, in order."""
 
-    # -- what went wrong ------------------------------------------------------------------------
+    def __init__(self, facts: Mapping[str, Any], values: Mapping[str, int], wanted: set[str]):
+        self.asked: str = facts["asked"]
+        self.wanted = wanted
+        self.answered = False
+        self.ledger = _Ledger(facts, values)
+        self.reader = Reader(self.ledger.letters, facts["item"])
 
-    def _mismatch(self, subject: str, rule: Relation, shown: list[Form],
-                  chain: Sequence[Term]) -> Verdict:
-        """A computation that is not the rule's."""
-        text = next(term.text for term in chain if not isinstance(term.node, Num))
-        note = f"{self._sentence(subject)}: {self._computation(rule)}, not {text}"
-        for form in shown:
-            numbers = _numbers(form)
-            if len(numbers) <= MAX_LEAVES and any(
-                    _numbers(other) == numbers for other, _ in self._forms(rule, len(numbers))):
-                return _wrong("wrong operation", note)
-        return _wrong("wrong quantity", note)
+    def step(self, text: str) -> Verdict:
+        """The verdict on the next step; of several claims the first wrong one decides."""
+        was_answered = self.answered
+        claims = self.reader.read(text)
+        if claims is None:
+            return _wrong("nonsense", "no claim about this problem can be read from this")
+        verdicts = [self.claim(claim) for claim in claims]
+        wrong = next((verdict for verdict in verdicts if verdict.label < 0), None)
+        if wrong or was_answered:
+            return wrong or AFTER_THE_ANSWER
+        return max(verdicts, key=lambda verdict: verdict.label)
 
-    def _bare_mismatch(self, subject: str, rule: Relation, stated: Relation | None,
-                       value: Fraction) -> Verdict:
-        """A value without a computation that does not come out."""
-        if stated and all(self._established(name)[1] != UNSUPPORTED for name in rule.of):
-            return _wrong("slip", f"{self._sentence(subject)}: {self._computation(rule)} "
-                                  f"is not {value}")
-        if rule.kind == "start":
-            return _wrong("unsupported", f"{self._sentence(subject)}, not {value}")
-        return _wrong("unsupported", f"nothing before this gives {subject} = {value}")
+    def claim(self, claim: Claim) -> Verdict:
+        """The verdict on one claim; keeps what it claimed."""
+        self.answered = self.answered or claim.is_answer
+        try:
+            values = [self.value(term) for term in claim.chain]
+        except DivisionByZero as error:
+            return _wrong("slip", str(error))
+        except ValueError as error:  # numbers too big to compare
+            return _wrong("nonsense", str(error))
+        value = values[-1] if values else None
+        for i in range(1, len(values)):
+            if values[i] != values[i - 1]:
+                self.keep(claim.subject, value)
+                return _wrong("slip", _uneven(*claim.chain[i - 1:i + 1], values[i - 1]))
+        if claim.is_answer:
+            return self.answer(claim, value)
+        return self.derivation(claim, value) if claim.subject else self.anonymous(claim, value)
 
-    def _tainted(self, subject: str, rule: Relation, status: int) -> Verdict:
-        """A computation that is the rule's, on values that are not soundly established."""
-        for name in rule.of:
-            value, its_status = self._established(name)
-            if status == its_status == UNSUPPORTED:
-                return _wrong("unsupported", f"{name}'s value is not established at this point")
-            if its_status == CARRIED and status == UNSUPPORTED:
-                return _wrong("unsupported", f"this trace has said that {name} has {value}")
-        if status == UNSUPPORTED:
-            return _wrong("unsupported", "this uses a value that is not established at this point")
-        return _carried(f"follows from an earlier wrong step for {subject}"
-                        if not rule.of else "follows from an earlier step that was wrong")
+    def value(self, term: Term) -> Fraction:
+        """The value of a term, names standing for their latest values."""
+        if term.value is not None:
+            return term.value
+        return evaluate(term.node, {letter: Fraction(self.ledger.established(name)[0])
+                                    for name, letter in self.ledger.letters.items()})
 
-    def _anonymous(self, claim: Claim, value: Fraction | None) -> Verdict:
-        """A computation without a subject: that of the quantity it computes, if any."""
-        if value is None or all(isinstance(term.node, Num) for term in claim.chain):
+    def keep(self, subject: str | None, value: Fraction | None, sound: bool = False) -> None:
+        """Remember the value that the trace now claims for a quantity."""
+        if subject is not None and value is not None:
+            self.ledger.claimed[subject] = (value, sound)
+
+    def derivation(self, claim: Claim, value: Fraction | None) -> Verdict:
+        """The verdict on a claim whose `=` all hold."""
+        subject, stated = claim.subject, claim.relation
+        if stated and (verdict := self.misstated(subject, stated)):
+            self.keep(subject, value)
+            return verdict
+        if value is None:
+            return REPEATED
+        ledger = self.ledger
+        was_sound = ledger.is_told(subject) or ledger.claimed.get(subject, (None, False))[1]
+        status = self.support(claim, value)
+        rule = stated or ledger.facts[subject]
+        verdict = None if status == SOUND else self.unsound(claim, rule, value, status)
+        self.keep(subject, value, sound=verdict is None)
+        if verdict or was_sound:
+            return verdict or REPEATED
+        return RIGHT if subject in self.wanted else NOT_NEEDED
+
+    def support(self, claim: Claim, value: Fraction) -> int:
+        """How well a claim's value is supported: by its best expression, else as a bare value."""
+        ledger, subject = self.ledger, claim.subject
+        rules = [claim.relation] if claim.relation else ledger.rules(subject)
+        shown = [term for term in claim.chain if not term.is_number]
+        if shown:
+            status = min(ledger.support(rules[0], term) for term in shown)
+            others = (ledger.support(rule, term) for rule in rules[1:] for term in shown)
+            return min((s for s in others if s < OTHER_OPERATION and s < status), default=status)
+        status = min(ledger.bare_support(rule, value) for rule in rules)
+        if subject in ledger.claimed and ledger.claimed[subject][0] == value:
+            status = min(status, ledger.established(subject)[1])
+        return status
+
+    def anonymous(self, claim: Claim, value: Fraction | None) -> Verdict:
+        """The verdict on a chain without a subject: it belongs to the quantity it computes."""
+        shown = [term for term in claim.chain if not term.is_number]
+        if not shown:
             return _wrong("nonsense", "a number that is said of nothing")
-        forms = [self._form(term.node) for term in claim.chain if not isinstance(term.node, Num)]
-        for wanted_status in (SOUND, CARRIED):
-            for name in sorted(self.facts, key=lambda name: name in self.claimed):
-                if any(self._status(self.facts[name], form) == wanted_status for form in forms):
-                    return self._derive(claim._replace(subject=name), value)
+        ledger = self.ledger
+        for status in (SOUND, CARRIED):
+            for name in sorted(ledger.facts, key=lambda name: name in ledger.claimed):
+                if any(ledger.support(ledger.facts[name], term) == status for term in shown):
+                    return self.derivation(claim._replace(subject=name), value)
         return NOT_NEEDED
 
-    def _answer(self, claim: Claim, value: Fraction | None) -> Verdict:
-        self.answered = True
-        if claim.subject not in (None, self.asked):
-            return _wrong("wrong answer", f"the question is about {self.asked}, "
-                                          f"not {claim.subject}")
-        if claim.relation or any(not isinstance(term.node, Num) for term in claim.chain):
-            derived = self._derive(claim._replace(subject=self.asked, is_answer=False), value)
+    def answer(self, claim: Claim, value: Fraction | None) -> Verdict:
+        """The verdict on a stated answer, with its derivation where it shows one."""
+        asked, ledger = self.asked, self.ledger
+        if claim.subject not in (None, asked):
+            return _wrong("wrong answer", f"the question is about {asked}, not {claim.subject}")
+        if claim.relation or not all(term.is_number for term in claim.chain):
+            derived = self.derivation(claim._replace(subject=asked), value)
             if derived.label < 0:
                 return derived
         if value is None:
             return _wrong("nonsense", "an answer without a value")
-        said, status = self._established(self.asked)
+        said, status = ledger.established(asked)
         if status == CARRIED and said == value:
-            return _carried("follows from an earlier step that was wrong")
-        if value != self.values[self.asked]:
-            return _wrong("wrong answer", f"{self.asked} has {self.values[self.asked]}, "
-                                          f"not {value}")
+            return self.carried(asked)
+        if value != ledger.values[asked]:
+            return _wrong("wrong answer", f"{asked} has {ledger.values[asked]}, not {value}")
         if status == UNSUPPORTED:
-            return _wrong("unsupported", f"no step has established what {self.asked} has")
+            return _wrong("unsupported", f"no step has established what {asked} has")
         if said != value:
-            return _wrong("unsupported", f"this trace has said that {self.asked} has {said}")
+            return _wrong("unsupported", f"this trace has said that {asked} has {said}")
         return RIGHT
 
-    # -- words ----------------------------------------------------------------------------------
+    # -- what went wrong, and why ---------------------------------------------------------------
 
-    def _letter_values(self, term: Term) -> dict[str, Fraction] | None:
-        if isinstance(term.node, Num) or term.text.isascii() and not any(
-                c.isalpha() for c in term.text):
+    def misstated(self, subject: str, stated: Relation) -> Verdict | None:
+        """What is wrong with a relation as stated; None if the problem says so."""
+        fact = self.ledger.facts[subject]
+        if stated == fact or stated in self.ledger.rules(subject):
             return None
-        return {letter: Fraction(self._established(name)[0])
-                for name, letter in self.reader.letters.items()}
+        if stated.kind == fact.kind and stated.k == fact.k:
+            word = "than" if stated.kind == "more" else "as"
+            return _wrong("wrong quantity", f"{sentence(subject, fact)}, "
+                                            f"not {word} {' and '.join(stated.of)}")
+        return _wrong("wrong relation", f"the problem says: {sentence(subject, fact)}")
 
-    def _form(self, node: Node) -> Form:
-        return _form(node)
+    def unsound(self, claim: Claim, rule: Relation, value: Fraction, status: int) -> Verdict:
+        """Why a value is not soundly supported."""
+        ledger, subject = self.ledger, claim.subject
+        fact = sentence(subject, ledger.facts[subject])
+        weak = [name for name in rule.of if ledger.established(name)[1] != SOUND]
+        if status == CARRIED:
+            return self.carried(*weak or [subject])
+        if status == UNSUPPORTED:
+            return _wrong("unsupported", self.missing(weak))
+        shown = next((term for term in claim.chain if not term.is_number), None)
+        if shown:
+            reason = "wrong operation" if status == OTHER_OPERATION else "wrong quantity"
+            return _wrong(reason, f"{fact}: {ledger.computation(rule)}, not {shown.text}")
+        if rule.kind == "start":
+            return _wrong("unsupported", f"{fact}, not {value}")
+        if claim.relation and not any(ledger.established(name)[1] == UNSUPPORTED for name in weak):
+            return _wrong("slip", f"{fact}: {ledger.computation(rule)} is not {value}")
+        return _wrong("unsupported", f"nothing before this gives {subject} = {value}")
 
-    def _sentence(self, subject: str) -> str:
-        """The problem's fact about a quantity, in its shortest words."""
-        return _sentence(subject, self.facts[subject])
+    def missing(self, weak: Sequence[str]) -> str:
+        """Which of some quantities is used without being established."""
+        for name in weak:
+            value, status = self.ledger.established(name)
+            if status == UNSUPPORTED:
+                return f"no step has established what {name} has"
+            if value != self.ledger.values[name]:
+                return f"this trace has said that {name} has {value}"
+        return "this uses a value that no step has established"
 
-    def _computation(self, rule: Relation) -> str:
-        return _computation(rule, [self._established(name)[0] for name in rule.of])
-
-
-def check(facts: Mapping[str, Any], values: Mapping[str, int], wanted: set[str],
-          steps: Sequence[str]) -> list[Verdict]:
-    """One verdict a step; the arguments but the last as for `StoryChecker`."""
-    checker = StoryChecker(facts, values, wanted)
-    return [checker.step(step) for step in steps]
+    def carried(self, *names: str) -> Verdict:
+        """The verdict on what follows correctly from earlier wrong steps."""
+        said = " and ".join(f"{name} = {self.ledger.established(name)[0]}" for name in names)
+        return Verdict(-1, "carried error", carried=True,
+                       note=f"follows from an earlier wrong step: {said}")
 
 
 def _wrong(reason: str, note: str) -> Verdict:
     return Verdict(-1, reason, note=note)
 
 
-def _carried(note: str) -> Verdict:
-    return Verdict(-1, "carried error", carried=True, note=note)
-
-
-def _uneven(pair: Sequence[Term], value: Fraction) -> str:
-    left, right = pair
-    if isinstance(left.node, Num) and not isinstance(right.node, Num):
+def _uneven(left: Term, right: Term, value: Fraction) -> str:
+    if left.is_number or not right.is_number:
         return f"{left.text} is not {right.text}"
-    return f"{left.text} is {value}, not {right.text}" if str(value) != left.text else (
-        f"{left.text} is not {right.text}")
-
-
-def _sources(stated: Relation) -> str:
-    names = " and ".join(stated.of)
-    return f"than {names}" if stated.kind == "more" else f"as {names}"
-
-
-def _sentence(name: str, fact: Relation) -> str:
-    kind, k, of = fact
-    if kind == "start":
-        return f"{name} has {k}"
-    if kind == "more":
-        return f"{name} has {abs(k)} {'more' if k >= 0 else 'fewer'} than {of[0]}"
-    if kind == "together":
-        return f"{name} has as many as {' and '.join(of)} together"
-    times = "half" if k == Fraction(1, 2) else f"{k} times"
-    return f"{name} has {times} as many as {of[0]}"
-
-
-def _computation(rule: Relation, values: Sequence[Fraction | int]) -> str:
-    kind, k, _ = rule
-    if kind == "start":
-        return str(k)
-    if kind == "times":
-        return f"{k} * {values[0]}" if k.denominator == 1 else f"{values[0]} / {1 / k}"
-    if kind == "more":
-        return f"{values[0]} {'+' if k >= 0 else '-'} {abs(k)}"
-    return f"{values[0]} {'+' if kind == 'together' else '-'} {values[1]}"
-
-
-def _result(rule: Relation, values: Sequence[Fraction | int]) -> Fraction | int:
-    kind, k, _ = rule
-    if kind == "start":
-        return k
-    if kind == "times":
-        return k * values[0]
-    return values[0] + (k if kind == "more" else -values[1] if kind == "minus" else values[1])
-
-
-def _combinations(choices: Sequence[Sequence[tuple]]) -> Iterator[tuple]:
-    if not choices:
-        yield ()
-        return
-    for first in choices[0]:
-        for rest in _combinations(choices[1:]):
-            yield (first, *rest)
-
-
-# -- computations compared up to order and brackets ---------------------------------------------
-
-
-def _form(node: Node) -> Form:
-    """An expression up to the order and the brackets of its sums and products.
-
-    A number, the letter of a name, or a tuple of an operator and its sorted parts. Subtracting
-    is adding the negative; dividing by a number is multiplying with its reciprocal.
-    """
-    if isinstance(node, Num):
-        return _plain(node.value)
-    if isinstance(node, Var):
-        return node.name
-    if isinstance(node, Neg):
-        return _negative(_form(node.arg))
-    left, right = _form(node.left), _form(node.right)
-    if node.op == "+":
-        return _sum([left, right])
-    if node.op == "-":
-        return _sum([left, _negative(right)])
-    if node.op == "*":
-        return _product([left, right])
-    if node.op == "/" and isinstance(right, int | Fraction) and right:
-        inverse = _plain(Fraction(1) / right)
-        return inverse if left == 1 else _product([left, inverse])
-    return (node.op, left, right)
-
-
-def _plain(value: Fraction | int) -> int | Fraction:
-    return value.numerator if value.denominator == 1 else value
-
-
-def _sum(terms: Sequence[Form]) -> Form:
-    return _flat("+", terms)
-
-
-def _product(factors: Sequence[Form]) -> Form:
-    return _flat("*", factors)
-
-
-def _flat(op: str, parts: Sequence[Form]) -> Form:
-    flat: list[Form] = []
-    for part in parts:
-        if isinstance(part, tuple) and part[0] == op:
-            flat.extend(part[1:])
-        else:
-            flat.append(part)
-    return (op, *sorted(flat, key=repr))
-
-
-def _negative(form: Form) -> Form:
-    if isinstance(form, int | Fraction):
-        return -form
-    if isinstance(form, tuple) and form[0] == "+":
-        return _sum([_negative(part) for part in form[1:]])
-    return _product([-1, form])
-
-
-def _numbers(form: Form) -> list[Form]:
-    """The sizes of the numbers in a form, and the names; a half counts as a 2."""
-    if isinstance(form, tuple):
-        return sorted((n for part in form[1:] for n in _numbers(part)), key=repr)
-    if isinstance(form, str):
-        return [form]
-    size = abs(form)
-    return [1 / size if size and size < 1 else size]
+    return f"{left.text} is {value}, not {right.text}"

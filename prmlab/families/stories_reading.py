@@ -12,28 +12,29 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from prmlab.arithmetic import VULGAR, Bin, Node, Num, parse
+from prmlab.arithmetic import VULGAR, Node, Num, evaluate, parse
+from prmlab.families.stories_rules import Form, Relation, form, numbers_in, relation
 
 MAX_LENGTH = 2000  # characters of a step that is read at all
 
 
-class Relation(NamedTuple):
-    """How a quantity follows from others, in one form for every wording.
-
-    `kind` is times ("half" is times 1/2), more ("5 fewer" is -5 more), together, start, or
-    minus (the first of `of` less the second: together, solved for one of its two).
-    """
-
-    kind: str
-    k: Fraction | None
-    of: tuple[str, ...]
-
-
 class Term(NamedTuple):
-    """One side of an `=`: as written, and as a tree. Names are single letters, see `Reader`."""
+    """One side of an `=`. A name is a variable, its letter is in `Reader.letters`.
+
+    `value` is None where names, or a division by zero, keep it from being known by itself;
+    `form` and `numbers` are those of `stories_rules`.
+    """
 
     text: str
     node: Node
+    value: Fraction | None
+    form: Form
+    numbers: tuple[Form, ...]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is just a number."""
+        return isinstance(self.node, Num)
 
 
 class Claim(NamedTuple):
@@ -48,23 +49,13 @@ class Claim(NamedTuple):
     is_answer: bool = False
 
 
-def relation(kind: str, k: int | Fraction | None, of: Iterable[str]) -> Relation:
-    """The one form of a relation that a problem or a step states in its own words."""
-    if kind == "half":
-        return Relation("times", Fraction(1, 2), tuple(of))
-    if kind == "together":
-        return Relation(kind, None, tuple(sorted(of)))
-    k = Fraction(k)
-    return Relation("more", -k, tuple(of)) if kind == "fewer" else Relation(kind, k, tuple(of))
-
-
 _CANONICAL = re.compile(
     r"Answer: (?P<answer>0|-?[1-9][0-9]{0,8})|"
     r"(?P<name>[A-Za-z]+) has (?:"
     r"(?P<k>[1-9][0-9]{0,8}) (?P<kind>times as many as|more than|fewer than) (?P<of>[A-Za-z]+)|"
     r"half as many as (?P<half>[A-Za-z]+)|"
     r"as many as (?P<b>[A-Za-z]+) and (?P<c>[A-Za-z]+) together): "
-    r"(?P<x>0|[1-9][0-9]{0,8}) (?P<op>[-+*/]) (?P<y>0|[1-9][0-9]{0,8}) = "
+    r"(?P<left>(?:0|[1-9][0-9]{0,8}) [-+*/] (?:0|[1-9][0-9]{0,8})) = "
     r"(?P<v>0|-?[1-9][0-9]{0,8})")
 _TOKEN = re.compile(
     r"\s+|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
@@ -116,16 +107,16 @@ class Reader:
         return (claim,) if claim else self.read_slowly(text)
 
     def _canonical(self, found: re.Match) -> Claim | None:
-        answer, name, k, kind, of, half, b, c, x, op, y, v = found.groups()
+        answer, name, k, kind, of, half, b, c, left, value = found.groups()
         if answer:
-            return Claim(None, None, (_number(answer),), True)
+            return Claim(None, None, (_term(answer),), True)
         sources = (of,) if of else (half,) if half else (b, c)
         letters = self.letters
         if name not in letters or not all(source in letters for source in sources):
             return None
-        chain = (Term(f"{x} {op} {y}", Bin(op, _number(x).node, _number(y).node)), _number(v))
         word = kind.partition(" ")[0] if kind else "half" if half else "together"
-        return Claim(name, relation(word, int(k) if k else None, sources), chain)
+        return Claim(name, relation(word, int(k) if k else None, sources),
+                     (_term(left), _term(value)))
 
     def read_slowly(self, text: str) -> tuple[Claim, ...] | None:
         """The same as `read`, by the full grammar alone."""
@@ -148,9 +139,16 @@ class Reader:
         return _KINDS[folded]
 
 
-@lru_cache(maxsize=4096)
-def _number(text: str) -> Term:
-    return Term(text, Num(Fraction(text)))
+@lru_cache(maxsize=65536)
+def _term(text: str) -> Term:
+    """The term of an expression without names: the same few thousand come again and again."""
+    node = parse(text)
+    shape = form(node)
+    try:
+        value = evaluate(node)
+    except ValueError:  # the checker meets it again, and says what it means
+        value = None
+    return Term(text, node, value, shape, numbers_in(shape))
 
 
 class _Unreadable(ValueError):
@@ -210,7 +208,7 @@ class _Clauses:
             self.answering = True
         elif clause["relation"]:
             names = self.names(clause.span("relation"))
-            self.add(names[0], self.relation(clause, names[1:]), ())
+            self.add(names[0], self.relation(clause, tuple(names[1:])), ())
         elif clause["statement"]:
             self.add(self.names(clause.span("statement"))[0], None, self.chain(clause, "value"))
         elif clause["there"]:
@@ -245,7 +243,7 @@ class _Clauses:
         return [self.reader.names[self.tokens[i].casefold()] for i in range(*span)
                 if self.kinds[i] == "N"]
 
-    def relation(self, clause: re.Match, of: list[str]) -> Relation:
+    def relation(self, clause: re.Match, of: tuple[str, ...]) -> Relation:
         """The relation that a clause states."""
         start, _ = clause.span("relation")
         words = clause["relation"]
@@ -272,13 +270,18 @@ class _Clauses:
 
     def term(self, indices: list[int]) -> Term:
         """The expression of some tokens."""
+        text = self.text[self.spans[indices[0]][0]:self.spans[indices[-1]][1]]
         letters, written = self.reader.letters, []
         for i in indices:
             token = self.tokens[i].casefold()
             written.append(letters[self.reader.names[token]] if self.kinds[i] == "N"
                            else _WRITTEN.get(token, token))
-        node = parse(" ".join(written), variables="".join(letters.values()))
-        return Term(self.text[self.spans[indices[0]][0]:self.spans[indices[-1]][1]], node)
+        term = " ".join(written)
+        if all(self.kinds[i] != "N" for i in indices):
+            return _term(term)._replace(text=text)
+        node = parse(term, variables="".join(letters.values()))
+        shape = form(node)
+        return Term(text, node, None, shape, numbers_in(shape))
 
 
 _SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
