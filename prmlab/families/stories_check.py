@@ -74,8 +74,8 @@ class _Ledger:
         What is told stands whatever the trace says of it; else the true value that the trace
         has not reached, or has contradicted since, is not established.
         """
-        value, status = latest = self.established(name)
-        truth = self.values[name]
+        latest = self.established(name)
+        value, truth = latest[0], self.values[name]
         if self.is_told(name):
             return [(truth, SOUND)] if value == truth else [(truth, SOUND), latest]
         return [latest] if value == truth else [latest, (truth, UNSUPPORTED)]
@@ -242,13 +242,15 @@ class _StoryChecker:
     def anonymous(self, claim: Claim, value: Fraction | None) -> Verdict:
         """The verdict on a chain without a subject: it belongs to the quantity it computes."""
         shown = [term for term in claim.chain if not term.is_number]
-        if not shown:
+        if not shown or len(claim.chain) < 2:
             return _wrong("nonsense", "a number that is said of nothing")
         ledger = self.ledger
         for status in (SOUND, CARRIED):
             for name in sorted(ledger.facts, key=lambda name: name in ledger.claimed):
                 if any(ledger.support(ledger.facts[name], term) == status for term in shown):
                     return self.derivation(claim._replace(subject=name), value)
+        if claim.perhaps:
+            return self.derivation(claim._replace(subject=claim.perhaps), value)
         return NOT_NEEDED
 
     def answer(self, claim: Claim, value: Fraction | None) -> Verdict:
@@ -296,6 +298,8 @@ class _StoryChecker:
         if status == UNSUPPORTED:
             return _wrong("unsupported", self.missing(weak))
         shown = next((term for term in claim.chain if not term.is_number), None)
+        if shown and rule.kind == "start":
+            return _wrong("wrong quantity", f"{fact}, as the problem says; not as {shown.text}")
         if shown:
             reason = "wrong operation" if status == OTHER_OPERATION else "wrong quantity"
             return _wrong(reason, f"{fact}: {ledger.computation(rule)}, not {shown.text}")

@@ -40,13 +40,15 @@ class Term(NamedTuple):
 class Claim(NamedTuple):
     """What a text says of one quantity: a relation, and expressions that all equal it.
 
-    `subject` is None where the text names none ("3 * 12 = 36", "Answer: 31").
+    `subject` is None where the text names none ("3 * 12 = 36", "Answer: 31"); `perhaps` is then
+    the quantity whose relation was stated just before, if any.
     """
 
     subject: str | None
     relation: Relation | None
     chain: tuple[Term, ...]
     is_answer: bool = False
+    perhaps: str | None = None
 
 
 _CANONICAL = re.compile(
@@ -60,31 +62,34 @@ _CANONICAL = re.compile(
 _TOKEN = re.compile(
     r"\s+|(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
     rf"[{''.join(VULGAR)}]?|[{''.join(VULGAR)}]|\.[0-9]+)"
-    r"|(?P<word>[^\W\d_]+)|(?P<own>['’]s?)|(?P<mark>=>|->|\*\*|####|[^\w\s])")
+    r"|(?P<word>[^\W\d_]+)|(?P<own>(?<=[^\W\d_])['’](?:s\b)?)|(?P<mark>=>|->|\*\*|####|[^\w\s])")
 _LIST_MARK = re.compile(r"\s*(?:[-*•]\s+(?=[^\W\d])|step\s+[0-9]{1,3}\s*[:.)]|"
                         r"[0-9]{1,3}[.)]\s+(?=[^\W\d]))", re.IGNORECASE)
 # One letter a token: N name, # number, + operator, - minus, ( ) = and then the words' own.
 _KINDS = {word: kind for kind, words in {
-    "H": "has have owns own holds hold gets get got", "T": "times", "A": "as", "M": "many much",
-    "O": "more", "F": "fewer less", "X": "than", "h": "half", "2": "twice double", "3":
-    "thrice triple", "g": "together altogether combined", "&": "and", "W": "with", "R": "there",
-    "=": "is are equals equal makes gives =", "a": "answer ####", "+": "plus multiplied divided "
-    "x + * / × · ⋅ ∙ ∗ ÷ ∕ ⁄ ** ^", "-": "minus - − –", "(": "( [ {", ")": ") ] }",
-    ",": ", ; : . ! => -> → ⇒ so then therefore thus hence because since which means", "": "the a "
-    "an of now we know that this what number amount total in final by both also just exactly to",
+    "H": "has have owns own holds hold", "T": "times", "A": "as", "M": "many much", "O": "more",
+    "F": "fewer less", "X": "than", "h": "half", "2": "twice double", "3": "thrice triple",
+    "g": "together altogether combined", "&": "and", "W": "with", "R": "there", "a": "answer ####",
+    "=": "is are equals equal makes gives =", "-": "minus - − –", "(": "( [ {", ")": ") ] }",
+    "+": "plus multiplied divided x + * / × · ⋅ ∙ ∗ ÷ ∕ ⁄ ** ^",
+    ".": ". ; !", ",": ",", ":": ":", "c": "because since",
+    "s": "so then therefore thus hence which means get => -> → ⇒",
+    "": "the a an of now we know that this what number amount total in final by both also just "
+    "exactly to",
 }.items() for word in words.split()}
 _WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*", "times": "*"}
-_RUN = r"[(\-]*[#N]\)*(?:[+T(\-][(\-]*[#N]\)*)*"
+_RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"
 _CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"
-_SUBJECT = r"(?:WNR?=|NH|N=)"
+_MORE_TO_COME = r"(?![#(\-])"
 _GRAMMAR = re.compile(
-    rf"(?P<answer>a[,=]*(?=[^,=]))"
-    rf"|(?P<relation>{_SUBJECT}(?:(?:#T|[h23])(?:AMA)?W?NH?|#[OF]XW?NH?"
-    rf"|AMAW?N(?:(?:,W?N)*,?&W?N)?H?g?))[,=]*"
-    rf"|(?P<statement>(?:WNR?=|NH|N[,=]+))(?P<value>{_CHAIN})g?"
+    r"(?P<joint>[,.:sc&]+)"
+    r"|(?P<answer>a[,.:s=]*)"
+    r"|(?P<relation>(?:WN,?R?=|NH|N=)(?:(?:#T|[h23])(?:AMA)?W?N|#[OF]XW?N"
+    rf"|AMAW?N(?:(?:,W?N)*,?&W?N)?)(?:H{_MORE_TO_COME})?g?=?(?!\())"
+    rf"|(?P<sum>N(?:,N)*,?&N)(?P<all>gH|Hg?)=?(?P<total>{_CHAIN})(?P<in_all>g?)"
+    rf"|(?P<statement>WN,?R?=|NH[=:]*|N[=:]+)(?P<value>{_CHAIN})g?"
     rf"|R=(?P<there>{_CHAIN})(?P<place>WN)"
-    rf"|(?P<chain>(?!N(?![=+T(\-])){_CHAIN}(?!H))g?"
-    r"|[,&]+")
+    rf"|(?:R=)?(?P<chain>(?!N(?![=+T\-])){_CHAIN})(?!H)g?")
 
 
 class Reader:
@@ -183,6 +188,7 @@ class _Clauses:
         self.kinds = "".join(kinds)
         self.found: list[Claim] = []
         self.pending: tuple[Term, ...] = ()  # a chain that has no subject yet
+        self.joint = ""  # what stands before the clause: "s" for so, "." for a full stop …
         self.answering = False
 
     def claims(self) -> tuple[Claim, ...]:
@@ -194,10 +200,8 @@ class _Clauses:
                 raise _Unreadable(self.tokens[at])
             at = clause.end()
             self.take(clause)
-        if self.pending and self.found and not self.answering:
-            self.extend(len(self.found) - 1, self.pending)
-        elif self.pending:
-            self.found.append(Claim(None, None, self.pending))
+            self.joint = clause["joint"] or ""
+        self.flush()
         if self.answering or not self.found:
             raise _Unreadable("nothing is claimed")
         return tuple(self.found)
@@ -207,40 +211,63 @@ class _Clauses:
         if clause["answer"]:
             self.answering = True
         elif clause["relation"]:
-            names = self.names(clause.span("relation"))
+            names = self.names(clause, "relation")
             self.add(names[0], self.relation(clause, tuple(names[1:])), ())
         elif clause["statement"]:
-            self.add(self.names(clause.span("statement"))[0], None, self.chain(clause, "value"))
+            self.add(self.names(clause, "statement")[0], None, self.chain(clause, "value"))
         elif clause["there"]:
-            self.add(self.names(clause.span("place"))[0], None, self.chain(clause, "there"))
+            self.add(self.names(clause, "place")[0], None, self.chain(clause, "there"))
+        elif clause["sum"]:
+            if "g" not in clause["all"] + clause["in_all"]:
+                raise _Unreadable("each of them, or together?")
+            self.take_chain((self.sum(self.names(clause, "sum")), *self.chain(clause, "total")))
         elif clause["chain"]:
-            chain = self.chain(clause, "chain")
-            open_claims = [i for i, claim in enumerate(self.found)
-                           if claim.relation and not claim.chain]
-            if self.answering:
-                self.add(None, None, chain)
-            elif open_claims:
-                self.extend(open_claims[-1], chain)
-            else:
-                self.pending += chain
+            self.take_chain(self.chain(clause, "chain"))
+
+    def take_chain(self, chain: tuple[Term, ...]) -> None:
+        """A chain without a subject: more of what came before, or else it waits for one."""
+        is_lone = len(chain) == 1 and chain[0].is_number
+        same_sentence = "." not in self.joint
+        if self.answering:
+            self.add(None, None, chain)
+        elif self.pending and is_lone and same_sentence:
+            self.pending += chain
+        elif not self.pending and self.found and same_sentence and (
+                is_lone or not self.found[-1].chain or ":" in self.joint or "c" in self.joint):
+            self.extend(chain)
+        else:
+            self.flush()
+            self.pending = chain
 
     def add(self, subject: str | None, stated: Relation | None, chain: tuple[Term, ...]) -> None:
-        """A claim about a subject; it takes the chain that waited for one."""
+        """A claim about a subject; it takes a chain that waited, if they belong together."""
+        if self.pending and (("c" in self.joint) if stated else "s" in self.joint or (
+                not set(".c") & set(self.joint) and self.pending[-1].value == chain[-1].value)):
+            chain, self.pending = self.pending + chain, ()
+        self.flush()
         last = self.found[-1] if self.found else None
-        chain, self.pending = self.pending + chain, ()
         if last and not (self.answering or stated or last.is_answer) and last.subject == subject:
-            self.extend(len(self.found) - 1, chain)
+            self.extend(chain)
         else:
             self.found.append(Claim(subject, stated, chain, self.answering))
         self.answering = False
 
-    def extend(self, i: int, chain: tuple[Term, ...]) -> None:
-        """Say more of claim `i`'s value."""
-        self.found[i] = self.found[i]._replace(chain=self.found[i].chain + chain)
+    def flush(self) -> None:
+        """Make a claim of the chain that waits, without a subject."""
+        if self.pending:
+            open_claims = [claim.subject for claim in self.found
+                           if claim.relation and not claim.chain]
+            self.found.append(Claim(None, None, self.pending,
+                                    perhaps=open_claims[-1] if open_claims else None))
+            self.pending = ()
 
-    def names(self, span: tuple[int, int]) -> list[str]:
-        """The names among the tokens of a span, as the problem writes them."""
-        return [self.reader.names[self.tokens[i].casefold()] for i in range(*span)
+    def extend(self, chain: tuple[Term, ...]) -> None:
+        """Say more of the last claim's value."""
+        self.found[-1] = self.found[-1]._replace(chain=self.found[-1].chain + chain)
+
+    def names(self, clause: re.Match, group: str) -> list[str]:
+        """The names in a part of a clause, as the problem writes them."""
+        return [self.reader.names[self.tokens[i].casefold()] for i in range(*clause.span(group))
                 if self.kinds[i] == "N"]
 
     def relation(self, clause: re.Match, of: tuple[str, ...]) -> Relation:
@@ -276,10 +303,18 @@ class _Clauses:
             token = self.tokens[i].casefold()
             written.append(letters[self.reader.names[token]] if self.kinds[i] == "N"
                            else _WRITTEN.get(token, token))
-        term = " ".join(written)
-        if all(self.kinds[i] != "N" for i in indices):
-            return _term(term)._replace(text=text)
-        node = parse(term, variables="".join(letters.values()))
+        is_named = any(self.kinds[i] == "N" for i in indices)
+        term = self.named(" ".join(written)) if is_named else _term(" ".join(written))
+        return term._replace(text=text)
+
+    def sum(self, names: list[str]) -> Term:
+        """The term that "Ana and Ben together" is."""
+        letters = " + ".join(self.reader.letters[name] for name in names)
+        return self.named(letters)._replace(text=" + ".join(names))
+
+    def named(self, text: str) -> Term:
+        """The term of an expression that has names in it, as their letters."""
+        node = parse(text, variables="".join(self.reader.letters.values()))
         shape = form(node)
         return Term(text, node, None, shape, numbers_in(shape))
 
