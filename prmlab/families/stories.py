@@ -6,9 +6,12 @@ Difficulty is the number of quantities that must be derived. Facts are told in t
 tell them; one story in ten is shuffled. Owns the wordings; does not know how a model reads them.
 """
 
+from collections.abc import Sequence
 from random import Random
 
+from prmlab.families import stories_check
 from prmlab.traces import Problem
+from prmlab.verdicts import Verdict
 
 FAMILY = "stories"
 NAMES = ("Ana", "Ben", "Cy", "Dee", "Eve", "Finn", "Gus", "Hana", "Ivo", "Jon", "Kim", "Leo",
@@ -94,6 +97,20 @@ def solve(problem: Problem, rng: Random | None = None) -> tuple[str, ...]:
         if fact["relation"] != "start" and (fact["name"] in wanted or extra):
             steps.append(_step(fact, values))
     return (*steps, f"Answer: {values[problem.facts['asked']]}")
+
+
+def check(problem: Problem, steps: Sequence[str]) -> list[Verdict]:
+    """The verdict on every step of a trace of this problem; `stories_check` has the rules.
+
+    Raises:
+        ValueError: if the problem's facts are not those of a story.
+    """
+    try:
+        values, wanted = quantities(problem), needed(problem)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a story's facts must hold item, asked and facts as problems.make writes "
+                         f"them (problem {problem.id!r}): {type(error).__name__} {error}") from None
+    return stories_check.check(problem.facts, values, wanted, steps)
 
 
 def _step(fact: dict, values: dict[str, int]) -> str:
