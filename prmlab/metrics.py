@@ -120,16 +120,16 @@ def first_error_f1(
             f"need traces with an error and traces without, got {int(error.sum())} with an "
             f"error of {len(truth)}: one of the two accuracies would be empty"
         )
-    weights = resample_weights(len(truth), seed=seed, draws=draws)
-    weights = np.vstack([np.full(len(truth), 1 / len(truth)), weights])  # row 0: as observed
-    kinds = np.stack([error, hit & error, ~error, hit & ~error], axis=1)
-    total = weights @ kinds.astype(float)
+    n_error, n_correct = int(error.sum()), int((~error).sum())
+    acc_error, acc_correct = (hit & error).sum() / n_error, (hit & ~error).sum() / n_correct
+    kinds = np.stack([error, hit & error, ~error, hit & ~error], axis=1).astype(float)
+    drawn = resample_weights(len(truth), seed=seed, draws=draws) @ kinds
     with np.errstate(invalid="ignore"):  # a draw without one kind is NaN, and left out
-        a, b = total[:, 1] / total[:, 0], total[:, 3] / total[:, 2]
-    f1 = harmonic_mean(a, b)
-    low, high = percentiles(f1[1:], level)
-    return FirstErrorF1(float(f1[0]), float(low), float(high), float(a[0]), float(b[0]),
-                        int(error.sum()), int((~error).sum()), level)
+        f1s = harmonic_mean(drawn[:, 1] / drawn[:, 0], drawn[:, 3] / drawn[:, 2])
+    low, high = percentiles(f1s, level)
+    f1 = float(harmonic_mean(acc_error, acc_correct))
+    return FirstErrorF1(f1, float(low), float(high), float(acc_error), float(acc_correct),
+                        n_error, n_correct, level)
 
 
 def harmonic_mean(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
