@@ -23,7 +23,9 @@ from prmlab.traces import Trace
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
-POLICY = {"lr": 3e-3, "batch_size": 32, "decay": 0.3, "warmup": 200}
+MIX = {"stories": 500, "equations": 250, "expressions": 250}
+EASY, EASY_SHARE = (1, 2), 0.3  # learning to bind a name to its fact is quicker on short stories
+POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 200}
 
 
 def held_out_texts() -> frozenset[str]:
@@ -32,10 +34,27 @@ def held_out_texts() -> frozenset[str]:
                      for p in problems.mix(3000, seed=problems.split_seed(split, number)))
 
 
-def solved(seed: int):
-    """Reference traces of training problems without end; one quantity in ten aside is derived."""
+def training_problems(n: int):
+    """`n` training problems: half stories, short ones first, the rest from all trained lengths."""
+    exclude, made = held_out_texts(), 0
+    for number in itertools.count():
+        seed = problems.split_seed("train", number)
+        levels = EASY if made < EASY_SHARE * n else problems.TRAINED_DIFFICULTIES
+        chunk = [p for family, share in MIX.items()
+                 for p in problems.make(family, share, seed=seed, difficulty=levels)]
+        Random(seed).shuffle(chunk)
+        for problem in chunk:
+            if problem.text not in exclude:
+                yield problem
+                made += 1
+                if made == n:
+                    return
+
+
+def solved(n: int, seed: int = SEED):
+    """Reference traces of `n` training problems; one quantity in ten aside is derived."""
     rng = Random(f"solve/{seed}")
-    for problem in problems.stream("train", exclude=held_out_texts()):
+    for problem in training_problems(n):
         yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
 
 
@@ -83,8 +102,7 @@ def make_policy(n_traces: int, snapshots: dict[str, int]) -> None:
     model = training.new_policy(tokenizer, seed=SEED)
     curve, began = [], time.time()
     wanted = {step: name for name, step in snapshots.items()}
-    stream = itertools.islice(solved(SEED), n_traces)
-    for record in training.fit_policy(stream, base=model, tokenizer=tokenizer, n_traces=n_traces,
+    for record in training.fit_policy(solved(n_traces), base=model, tokenizer=tokenizer, n_traces=n_traces,
                                       seed=SEED, checkpoint=RUNS / "policy", checkpoint_every=1000,
                                       validate=lambda m: greedy_accuracy(m, tokenizer, n=50),
                                       validate_every=1500, **POLICY):
@@ -106,7 +124,7 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=("policy",))
-    parser.add_argument("--traces", type=int, default=400_000)
+    parser.add_argument("--traces", type=int, default=240_000)
     args = parser.parse_args()
     RUNS.mkdir(exist_ok=True)
     if args.stage == "policy":
