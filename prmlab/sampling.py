@@ -10,32 +10,43 @@ Does not know what a right step is, nor where a scorer reads its scores.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
+from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
+from typing import Self
 
 import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     Cache,
     DynamicCache,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from prmlab import tokens
+from prmlab import pretrained, tokens
 from prmlab.traces import Trace
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
+class Sums:
+    """Records of counts that add and subtract field by field."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+
 @dataclass(frozen=True)
-class Usage:
+class Usage(Sums):
     """What sampling has cost; subtract an earlier one for the cost of what lay between.
 
     Args:
@@ -58,12 +69,6 @@ class Usage:
     def policy_tokens(self) -> int:
         """All tokens run through the model."""
         return self.prompt_tokens + self.new_tokens
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 
 
 class LocalPolicy:
@@ -102,23 +107,18 @@ class LocalPolicy:
         self._closing: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
-    def load(cls, name: str | Path, *, device: str | None = None, **options) -> "LocalPolicy":
-        """The policy in a folder of transformers' layout.
+    def load(cls, name: str | PathLike[str], *, device: str | None = None, **options) -> "LocalPolicy":
+        """The policy of that name: the catalogue's, a folder, or a hub id (owner/name).
 
         Args:
             device: where to run; a GPU if there is one by default.
             options: as for the constructor.
 
         Raises:
-            ValueError: if there is no such folder, or it does not hold a causal LM.
+            ValueError: if there is no such model, or it is damaged or no causal LM.
         """
-        folder = Path(name)
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"no model in {folder}: it has no config.json")
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(device), tokenizer, **{"source": folder.name, **options})
+        model, tokenizer = pretrained.load(AutoModelForCausalLM, "ForCausalLM", name, device=device)
+        return cls(model, tokenizer, **{"source": Path(fspath(name)).name, **options})
 
     def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                  temperature: float = 1.0) -> list[list[Trace]]:
