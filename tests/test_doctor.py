@@ -1,5 +1,6 @@
 """The doctor finds what is missing, says so in words, and names a mend."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,8 @@ def only(findings, name):
 
 
 def test_a_report_is_ok_unless_something_failed():
-    good, odd, bad = Finding("a", "ok", "x"), Finding("b", "warn", "y", "z"), Finding("c", "fail", "")
+    good, odd = Finding("a", "ok", "x"), Finding("b", "warn", "y", "z")
+    bad = Finding("c", "fail", "")
     assert Report((good, odd)).ok
     assert not Report((good, bad)).ok
     assert repr(Report((good, odd))) == "✓ ok    a: x\n! warn  b: y. Mend: z"
@@ -63,8 +65,8 @@ def test_a_kernel_of_another_python(monkeypatch, tmp_path):
     other.chmod(0o755)
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
-    (spec / "kernel.json").write_text(
-        f'{{"argv": ["{other}", "-m", "ipykernel_launcher"], "display_name": "P", "language": "p"}}')
+    (spec / "kernel.json").write_text(json.dumps(
+        {"argv": [str(other), "-m", "ipykernel"], "display_name": "P", "language": "p"}))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
     kernel = only(doctor._kernel(), "Kernel")

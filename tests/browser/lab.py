@@ -3,11 +3,11 @@
 import re
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
 
 ARTEFACTS = Path(__file__).resolve().parent.parent.parent / "artefacts" / "browser"
+ELSEWHERE = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 
 # Run in the page. `jupyterapp` is JupyterLab itself, exposed by its test configuration.
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
@@ -52,18 +52,15 @@ class Lab:
         self.seconds = 0.0
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        page.route(re.compile(".*"), self._on_request)
+        page.route(ELSEWHERE, self._on_request)
 
     def _on_console(self, message) -> None:
         if message.type == "error":
             self.console_errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     def _on_request(self, route) -> None:
-        if urlsplit(route.request.url).hostname in ("127.0.0.1", None):
-            route.fallback()
-        else:
-            self.outside.append(route.request.url)
-            route.abort()
+        self.outside.append(route.request.url)
+        route.abort()
 
     def open(self, name: str) -> None:
         """Open a notebook by its file name and wait for its kernel."""
@@ -72,13 +69,13 @@ class Lab:
             f"name => window.jupyterapp && {NOTEBOOK}?.context?.path === name"
             f" && {NOTEBOOK}.context.isReady && {NOTEBOOK}.content.widgets.length > 0"
             f" && {NOTEBOOK}.sessionContext.session?.kernel?.status === 'idle'",
-            arg=name, timeout=60_000)
+            arg=name, timeout=180_000, polling=200)
 
     def run_all(self, *, timeout: float = 90) -> float:
         """Run every cell; the seconds it took. AssertionError if one fails or time runs out."""
         return self._run("notebook:run-all-cells", timeout)
 
-    def restart(self, *, timeout: float = 60) -> None:
+    def restart(self, *, timeout: float = 180) -> None:
         """Restart the kernel, as the reader's menu does, and wait for it."""
         self.page.evaluate(f"() => {NOTEBOOK}.sessionContext.session.kernel.restart()")
         self.page.wait_for_function(
