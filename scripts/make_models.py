@@ -9,6 +9,7 @@ Each is reproducible from its seed on the same machine, resumes where it was cut
 import argparse
 import itertools
 import json
+import os
 import platform
 import re
 import sys
@@ -91,6 +92,11 @@ def hardware() -> dict:
             "torch": torch.__version__, "python": platform.python_version()}
 
 
+def is_main() -> bool:
+    """Whether this is the only process, or the first of several (`accelerate launch`)."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def write_card(folder: Path, **card) -> None:
     """The JSON sidecar of a model."""
     card = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(), **card}
@@ -107,6 +113,8 @@ def make_policy(n_traces: int, snapshots: dict[str, int]) -> None:
                                       seed=SEED, checkpoint=RUNS / "policy", checkpoint_every=1000,
                                       validate=lambda m: greedy_accuracy(m, tokenizer, n=50),
                                       validate_every=1500, **POLICY):
+        if not is_main():
+            continue
         if record.step % 50 == 0 or record.validation:
             curve.append(record.to_dict())
             with (RUNS / "policy.jsonl").open("a") as log:
@@ -192,7 +200,9 @@ def best_of(held_out: Sequence[Trace], values: Sequence[float]) -> dict[str, flo
 def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -> None:
     """Train "prm", "prm-large" (more layers, more parts) or "orm" from the strongest backbone."""
     data, held_out = training_traces(parts), validation_traces(300)
-    base = MODELS / "policy-strong" if layers is None else grown(layers)
+    base = MODELS / "policy-strong"
+    if layers is not None:
+        base = PRM.from_backbone(grown(layers), tokenizer=tokens.build(), seed=SEED)
     if name == "orm":
         fit, validate = training.fit_orm, lambda orm: {
             "auroc": metrics.auroc(orm.score(held_out), [training.outcome(t) for t in held_out]),
