@@ -25,6 +25,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from prmlab import answers, checkpoints, tokens
+from prmlab.muon import Muon
 from prmlab.rewards import ORM, PRM
 from prmlab.traces import Trace
 
@@ -229,7 +230,7 @@ def learning_rate(step: int, n_steps: int, *, lr: float, warmup: int, decay: flo
 
 
 def _fit(model, body, tokenizer, traces, example, loss_of, *, result, epochs, seed,
-         n_traces=None, lr=1e-3, batch_size=32, warmup=100, decay=0.5, weight_decay=0.01,
+         n_traces=None, lr=0.01, batch_size=32, warmup=100, decay=0.5, weight_decay=0.01,
          device=None, checkpoint=None, checkpoint_every=500, validate: Validate | None = None,
          validate_every=1000, separator=tokens.SEPARATOR) -> Iterator[Record]:
     count = len(traces) if n_traces is None else n_traces
@@ -237,8 +238,7 @@ def _fit(model, body, tokenizer, traces, example, loss_of, *, result, epochs, se
         raise ValueError("there are no traces to train on")
     accelerator = Accelerator(cpu=device == "cpu")
     n_steps = epochs * math.ceil(count / batch_size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95),
-                                  weight_decay=weight_decay)
+    optimizer = Muon(model, lr=lr, weight_decay=weight_decay)
     model.train()
     accelerator.prepare(model)
     optimizer = accelerator.prepare(optimizer)
@@ -278,7 +278,7 @@ def _step(accelerator, body, optimizer, loss_of, batch, rate: float, step: int) 
     if not len(targets):
         raise ValueError(f"batch {step} has no labelled step; drop traces whose labels are all None")
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
     with accelerator.autocast():
         hidden = body(input_ids=ids, use_cache=False).last_hidden_state  # [B, T, C]
     loss = loss_of(hidden[rows, columns], targets) / len(targets)
@@ -286,7 +286,7 @@ def _step(accelerator, body, optimizer, loss_of, batch, rate: float, step: int) 
         raise ValueError(f"the loss of step {step} is {loss.item()}; lower lr, or look at the "
                          f"{len(batch)} traces of that batch")
     accelerator.backward(loss)
-    accelerator.clip_grad_norm_(body.parameters(), 1.0)
+    accelerator.clip_grad_norm_(optimizer.param_groups[1]["params"], 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return loss.item()
