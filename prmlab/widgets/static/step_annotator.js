@@ -59,7 +59,7 @@ export function jsonl(records, labels, now) {
 function make(tag, className, text) {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  if (text !== undefined) node.textContent = text; // never innerHTML: a language model wrote it
+  if (text !== undefined) node.textContent = text; // as text: a language model wrote it
   return node;
 }
 
