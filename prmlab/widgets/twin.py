@@ -39,6 +39,9 @@ _STUB = """
 class Frame(str):
     """HTML that a notebook shows as such."""
 
+    def __repr__(self) -> str:
+        return f"Frame({len(self):,} characters of HTML)"
+
     def _repr_html_(self) -> str:
         return str(self)
 
