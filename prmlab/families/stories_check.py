@@ -245,8 +245,10 @@ class _StoryChecker:
         if not shown or len(claim.chain) < 2:
             return _wrong("nonsense", "a number that is said of nothing")
         ledger = self.ledger
+        candidates = sorted(ledger.facts,
+                            key=lambda name: (name != claim.perhaps, name in ledger.claimed))
         for status in (SOUND, CARRIED):
-            for name in sorted(ledger.facts, key=lambda name: name in ledger.claimed):
+            for name in candidates:
                 if any(ledger.support(ledger.facts[name], term) == status for term in shown):
                     return self.derivation(claim._replace(subject=name), value)
         if claim.perhaps:

@@ -246,7 +246,9 @@ class _Clauses:
             chain, self.pending = self.pending + chain, ()
         self.flush()
         last = self.found[-1] if self.found else None
-        if last and not (self.answering or stated or last.is_answer) and last.subject == subject:
+        if (last and last.subject == subject and not self.answering and not last.is_answer
+                and (stated is None or last.relation in (None, stated))):
+            self.found[-1] = last._replace(relation=last.relation or stated)
             self.extend(chain)
         else:
             self.found.append(Claim(subject, stated, chain, self.answering))

@@ -114,8 +114,7 @@ def form(node: Node) -> Form:
     if node.op == "-":
         return joined("+", (left, negative(right)))
     if node.op == "/" and isinstance(right, int | Fraction) and right:
-        inverse = plain(1 / Fraction(right))
-        return inverse if left == 1 else joined("*", (left, inverse))
+        return joined("*", (left, plain(1 / Fraction(right))))
     return (node.op, left, right)
 
 
@@ -132,6 +131,8 @@ def joined(op: str, parts: Iterable[Form]) -> Form:
             flat.extend(part[1:])
         else:
             flat.append(part)
+    if op == "*" and len(flat) > 2 and 1 in flat and any(isinstance(p, Fraction) for p in flat):
+        flat.remove(1)  # the 1 of "1/2 * 12"
     return (op, *sorted(flat, key=repr))
 
 
