@@ -92,7 +92,9 @@ class _Ledger:
             return UNRELATED
         written = _Writings(self, shown.numbers).of_rule(rule, n)
         status = min((s for form, s in written if form == shown.form), default=UNRELATED)
-        if status == UNRELATED and any(numbers_in(form) == shown.numbers for form, _ in written):
+        if status == UNRELATED and any(
+                numbers_in(form) == shown.numbers for form, _ in written
+                if rule.kind != "times" or form[0] == "*"):  # 12 + 12 has not the fact's numbers
             return OTHER_OPERATION
         return status
 
@@ -129,7 +131,7 @@ class _Writings:
             if letter in self.numbers:
                 ways.append((letter, ledger.established(name)[1]))
             return [way for way in ways if numbers_in(way[0])[0] in self.numbers]
-        if ledger.is_told(name):
+        if n < 1 or ledger.is_told(name):
             return []
         if (name, n) not in self.found:
             self.found[name, n] = self.of_rule(ledger.facts[name], n)
@@ -141,12 +143,14 @@ class _Writings:
         if kind == "start":
             return [(plain(k), SOUND)] if n == 1 else []
         if kind in ("times", "more"):
-            op, factor = "*" if kind == "times" else "+", plain(k)
-            ways = [(joined(op, (form, factor)), status)
-                    for form, status in (self.of_name(of[0], n - 1) if n > 1 else ())]
-            if kind == "times" and isinstance(factor, int) and 1 < factor <= n and n % factor == 0:
-                ways += [(joined("+", [form] * factor), status)  # 3 * 12 as 12 + 12 + 12
-                         for form, status in self.of_name(of[0], n // factor)]
+            op, by = "*" if kind == "times" else "+", plain(k)
+            ways = [(joined(op, (form, by)), status) for form, status in self.of_name(of[0], n - 1)]
+            if kind == "times" and isinstance(by, Fraction):  # 1/2 * 12
+                ways += [(joined(op, (form, 1, by)), status)
+                         for form, status in self.of_name(of[0], n - 2)]
+            elif kind == "times" and 1 < by <= n and n % by == 0:  # 12 + 12 + 12
+                ways += [(joined("+", [form] * by), status)
+                         for form, status in self.of_name(of[0], n // by)]
             return ways
         signed = negative if kind == "minus" else (lambda form: form)
         return [(joined("+", (form, signed(other))), max(status, other_status))

@@ -131,8 +131,6 @@ def joined(op: str, parts: Iterable[Form]) -> Form:
             flat.extend(part[1:])
         else:
             flat.append(part)
-    if op == "*" and len(flat) > 2 and 1 in flat and any(isinstance(p, Fraction) for p in flat):
-        flat.remove(1)  # the 1 of "1/2 * 12"
     return (op, *sorted(flat, key=repr))
 
 
