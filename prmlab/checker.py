@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from prmlab import problems
 from prmlab.traces import Trace
-from prmlab.verdicts import Verdict as Verdict
+from prmlab.verdicts import Verdict
 
 SOURCE = "exact"  # the `source` of labels made here
 
