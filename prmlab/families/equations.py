@@ -7,9 +7,11 @@ Difficulty is the number of steps that the reference solution takes before its a
 
 from random import Random
 
+from prmlab.families import equations_check
 from prmlab.traces import Problem
 
 FAMILY = "equations"
+check = equations_check.check
 Term = list
 EXPAND, COMBINE = "Expand the brackets", "Combine like terms"
 

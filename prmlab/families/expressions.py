@@ -6,9 +6,11 @@ Difficulty is the number of operations. Every intermediate value lies within -10
 
 from random import Random
 
+from prmlab.families import expressions_check
 from prmlab.traces import Problem
 
 FAMILY = "expressions"
+check = expressions_check.check
 Tree = int | list
 LARGEST = 100
 RANK = {"+": 1, "-": 1, "*": 2}
