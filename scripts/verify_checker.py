@@ -2,11 +2,12 @@
 
     python scripts/verify_checker.py [--problems 4000] [--seed 0] [--json FILE]
 
-For every problem of every family three traces are checked. The reference trace must have no wrong
-step. A broken trace must be right up to the broken step, and wrong there for a right reason; where
-the mutation knows the labels of the later steps, and which of them are carried errors, those too.
-A rewritten trace must get the labels that the rewriting expects. What must be found is argued in
-`tests/mutations_*.py` without the checker. Exits with 1 if there is any disagreement.
+For every problem of every family three traces are checked. The reference trace must have no
+wrong step. A broken trace must be right up to the broken step, and wrong there for a right
+reason; where the mutation knows the labels of the later steps, and which of them are carried
+errors, those too. A rewritten trace must get the labels that the rewriting expects. What must
+be found is argued in `tests/mutations_*.py` without the checker. Exits with 1 if there is any
+disagreement.
 
 With the defaults a correct run prints no disagreement in about 200,000 steps.
 """
@@ -70,12 +71,13 @@ def verify(family: str, n_problems: int, *, seed: int, counts: Counts) -> None:
         rng = Random(f"verify {family} {seed} {i}")
         steps = problems.family_of(problem).solve(problem, rng)
         verdicts = counts.check("reference", problem, steps)
-        counts.expect("reference", all(v.label >= 0 for v in verdicts), problem, steps, verdicts)
+        counts.expect("reference", all(v.label >= 0 for v in verdicts), problem, steps,
+                      verdicts)
         _verify_mutation(problem, module.mutate(problem, steps, rng), counts)
         rewritten, labels = module.harmless(problem, steps, rng)
         verdicts = counts.check("harmless", problem, rewritten)
-        counts.expect("harmless", [v.label for v in verdicts] == list(labels), problem, rewritten,
-                      verdicts)
+        counts.expect("harmless", [v.label for v in verdicts] == list(labels), problem,
+                      rewritten, verdicts)
 
 
 def _verify_mutation(problem: Problem, mutation, counts: Counts) -> None:
@@ -118,7 +120,7 @@ def main() -> None:
     if given.json:
         given.json.write_text(json.dumps({
             "problems": given.problems, "seed": given.seed,
-            "steps": {f"{family} {kind}": n for (family, kind), n in sorted(counts.steps.items())},
+            "steps": {" ".join(key): n for key, n in sorted(counts.steps.items())},
             "total_steps": counts.steps.total(), "disagreements": len(counts.disagreements),
         }, indent=1, sort_keys=True) + "\n")
     sys.exit(1 if counts.disagreements else 0)

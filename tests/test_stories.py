@@ -20,9 +20,10 @@ def fact(name, relation, k=None, *of):
 
 
 # Ana 12, Ben 36, Cy 31, Gus 7, Dee 38 (asked), Hana 6 (not needed)
-PROBLEM = Problem("by-hand", "Ana has 12 pens. Ben has 3 times as many pens as Ana. Cy has 5 fewer "
-                  "pens than Ben. Gus has 7 pens. Dee has as many pens as Cy and Gus together. Hana "
-                  "has half as many pens as Ana. How many pens does Dee have?", "38", "stories", {
+TEXT = ("Ana has 12 pens. Ben has 3 times as many pens as Ana. Cy has 5 fewer pens than Ben. "
+        "Gus has 7 pens. Dee has as many pens as Cy and Gus together. Hana has half as many "
+        "pens as Ana. How many pens does Dee have?")
+PROBLEM = Problem("by-hand", TEXT, "38", "stories", {
     "item": "pens", "asked": "Dee", "facts": [
         fact("Ana", "start", 12), fact("Ben", "times", 3, "Ana"), fact("Cy", "fewer", 5, "Ben"),
         fact("Gus", "start", 7), fact("Dee", "together", None, "Cy", "Gus"),
@@ -52,8 +53,9 @@ def test_reference_trace():
 
 def test_repeated_not_needed_and_late_steps_are_neutral():
     steps = (BEN, HANA, BEN, HANA, "Ana has 12 pens", CY, DEE, ANSWER, BEN, ANSWER)
-    assert reasons(*steps) == ["right", "not needed", "repeated", "repeated", "repeated", "right",
-                               "right", "right", "after the answer", "after the answer"]
+    assert reasons(*steps) == ["right", "not needed", "repeated", "repeated", "repeated",
+                               "right", "right", "right", "after the answer",
+                               "after the answer"]
     assert labels(*steps) == [1, 0, 0, 0, 0, 1, 1, 1, 0, 0]
 
 
@@ -61,7 +63,8 @@ def test_repeated_not_needed_and_late_steps_are_neutral():
     ("Ben has 3 times as many as Ana: 3 * 12 = 35", "slip", "3 * 12 is 36, not 35"),
     ("Ben has 3 times as many as Ana: 3 * 7 = 35", "slip", "3 * 7 is 21, not 35"),
     ("Ben has 36: 3 * 12 = 37", "slip", "3 * 12 is 36, not 37"),
-    ("Ben has 35, as 3 * 12 = 36", "nonsense", "no claim about this problem can be read from this"),
+    ("Ben has 35, as 3 * 12 = 36", "nonsense",
+     "no claim about this problem can be read from this"),
     ("3 * 12 = 36, so Ben has 35", "slip", "36 is not 35"),
     ("Ben has 3 times as many as Ana: 35", "slip",
      "Ben has 3 times as many as Ana: 3 * 12 is not 35"),
@@ -85,7 +88,8 @@ def test_repeated_not_needed_and_late_steps_are_neutral():
      "the problem says: Ben has 3 times as many as Ana"),
     ("Ben has 4 times as many as Ana: 4 * 12 = 48", "wrong relation",
      "the problem says: Ben has 3 times as many as Ana"),
-    ("Ana has half as many as Hana: 6 / 2 = 3", "wrong relation", "the problem says: Ana has 12"),
+    ("Ana has half as many as Hana: 6 / 2 = 3", "wrong relation",
+     "the problem says: Ana has 12"),
     ("Cy has 5 fewer than Ben: 36 - 5 = 31", "unsupported",
      "no step has established what Ben has"),
     ("Cy has 31", "unsupported", "no step has established what Ben has"),
@@ -155,7 +159,8 @@ def test_what_is_told_stands_whatever_the_trace_says_of_it():
     "Ben owns 3 times as many pens as Ana owns, so Ben owns 36.",
     "With Ben there are 3 times as many pens as with Ana: (3) × (12) = thirty-six",
     "3 * 12 = 36, so Ben has 36 pens.", "Ben = 3 * 12 = 36", "Ben: 36", "Ben has 36 pens",
-    "Ben = 3 * Ana = 36", "Ben has triple Ana's pens => 36", "Step 1: Ben has 12 + 12 + 12 = 36",
+    "Ben = 3 * Ana = 36", "Ben has triple Ana's pens => 36",
+    "Step 1: Ben has 12 + 12 + 12 = 36",
     "Ben has 36 because Ben has 3 times as many as Ana: 3 * 12 = 36", "3 * 12 = 36",
     "There are 36 pens with Ben.", "Ben has 3 times as many as Ana: 3 * 12", "- Ben has 36",
     "Ben has 3 times as many as Ana, and Ana has 12, so Ben has 3 times 12 = 36 pens in total",
@@ -197,7 +202,8 @@ def test_what_is_not_certain_is_not_read(step):
 
 def test_two_quantities_by_the_same_computation():
     problem = Problem("", "", "9", "stories", {"item": "pens", "asked": "Cy", "facts": [
-        fact("Ana", "start", 3), fact("Ben", "times", 3, "Ana"), fact("Cy", "times", 3, "Ana")]})
+        fact("Ana", "start", 3), fact("Ben", "times", 3, "Ana"),
+        fact("Cy", "times", 3, "Ana")]})
     steps = ("Cy has 3 times as many as Ana. 3 * 3 = 9.", "Answer: 9")
     assert [v.reason for v in stories.check(problem, steps)] == ["right", "right"]
 
@@ -263,13 +269,12 @@ def test_every_mutation_occurs(kind):
     assert made >= 10
 
 
-WORDS = st.sampled_from(
-    "Ana Ben Cy Dee Zed has owns 3 12 36 5 31 38 = + - * / ( ) : , . times as many more fewer than "
-    "half together and with there are pens apples so because Answer 1/2 ½ twice not x 's 2,000 -> "
-    "#### 0 999999999 thirty six is".split())
+WORDS = ("Ana Ben Cy Dee Zed has owns 3 12 36 5 31 38 = + - * / ( ) : , . times as many more "
+         "fewer than half together and with there are pens apples so because Answer 1/2 ½ "
+         "twice not x 's 2,000 -> #### 0 999999999 thirty six is")
 
 
-@given(st.lists(WORDS, max_size=25).map(" ".join))
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join))
 @settings(max_examples=500, deadline=None)
 def test_any_words_get_a_verdict(text):
     (verdict, again) = stories.check(PROBLEM, (text, text))
@@ -298,7 +303,7 @@ def test_hostile_text_is_bounded_in_time(text):
 
 
 def test_expression_of_many_numbers_is_bounded_in_time():
-    """Sums of sums of sums: the ways to write them must be counted once, not again and again."""
+    """Sums of sums of sums: the ways to write them are worked out once, not again and again."""
     facts = [fact("A0", "start", 1), fact("B0", "start", 1)]
     for i in range(1, 12):
         facts += [fact(f"A{i}", "together", None, f"A{i - 1}", f"B{i - 1}"),

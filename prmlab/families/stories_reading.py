@@ -1,9 +1,9 @@
 """Reading a step of a story: free text to the claims it makes, or None if it cannot be read.
 
 The grammar is closed: the problem's names and item, numbers (words too), operators, the words
-for relations, and a list of fillers that change no meaning. One word outside it ("not", "about",
-another name) and nothing is read, so that no claim is ever misread. Case, punctuation, spaces and
-the item's name do not matter. Does not know what is true: `stories_check` does.
+for relations, and a list of fillers that change no meaning. One word outside it ("not",
+"about", another name) and nothing is read, so that no claim is misread. Case, punctuation,
+spaces and the item's name do not matter. Does not know what is true: `stories_check` does.
 """
 
 import re
@@ -67,17 +67,19 @@ _LIST_MARK = re.compile(r"\s*(?:[-*•]\s+(?=[^\W\d])|step\s+[0-9]{1,3}\s*[:.)]|
                         r"[0-9]{1,3}[.)]\s+(?=[^\W\d]))", re.IGNORECASE)
 # One letter a token: N name, # number, + operator, - minus, ( ) = and then the words' own.
 _KINDS = {word: kind for kind, words in {
-    "H": "has have owns own holds hold", "T": "times", "A": "as", "M": "many much", "O": "more",
-    "F": "fewer less", "X": "than", "h": "half", "2": "twice double", "3": "thrice triple",
-    "g": "together altogether combined", "&": "and", "W": "with", "R": "there", "a": "answer ####",
-    "=": "is are equals equal makes gives =", "-": "minus - − –", "(": "( [ {", ")": ") ] }",
+    "H": "has have owns own holds hold", "T": "times", "A": "as", "M": "many much",
+    "O": "more", "F": "fewer less", "X": "than", "h": "half", "2": "twice double",
+    "3": "thrice triple", "g": "together altogether combined", "&": "and", "W": "with",
+    "R": "there", "a": "answer ####", "=": "is are equals equal makes gives =",
+    "-": "minus - − –", "(": "( [ {", ")": ") ] }",
     "+": "plus multiplied divided x + * / × · ⋅ ∙ ∗ ÷ ∕ ⁄ ** ^",
     ".": ". ; !", ",": ",", ":": ":", "c": "because since",
     "s": "so then therefore thus hence which means get => -> → ⇒",
     "": "the a an of now we know that this what number amount total in final by both also just "
     "exactly to",
 }.items() for word in words.split()}
-_WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*", "times": "*"}
+_WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*",
+            "times": "*"}
 _RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"
 _CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"
 _MORE_TO_COME = r"(?![#(\-])"
@@ -239,7 +241,8 @@ class _Clauses:
             self.flush()
             self.pending = chain
 
-    def add(self, subject: str | None, stated: Relation | None, chain: tuple[Term, ...]) -> None:
+    def add(self, subject: str | None, stated: Relation | None,
+            chain: tuple[Term, ...]) -> None:
         """A claim about a subject; it takes a chain that waited, if they belong together."""
         if self.pending and (("c" in self.joint) if stated else "s" in self.joint or (
                 not set(".c") & set(self.joint) and self.pending[-1].value == chain[-1].value)):
@@ -321,9 +324,10 @@ class _Clauses:
         return Term(text, node, None, shape, numbers_in(shape))
 
 
-_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-          "fifteen sixteen seventeen eighteen nineteen").split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+          "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+          "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _UNIT = "|".join(_SMALL[1:10])
 _UNDER_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{'|'.join(_SMALL[::-1])})"
 _NUMBER_WORDS = re.compile(
