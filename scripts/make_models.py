@@ -30,34 +30,27 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
 MIX = {"stories": 500, "equations": 250, "expressions": 250}
-EASY, EASY_SHARE = (1, 2), 0.3  # learning to bind a name to its fact is quicker on short stories
-REWARD_SEEDS = 500_000  # parts of the train split from here on are the reward models'
+EASY, EASY_SHARE = (1, 2), 0.25  # learning to bind a name to its fact is quicker on short stories
+POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here on are theirs
 REWARD_MIX = {"stories": 600, "equations": 400}
 REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
-POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 200}
-
-
-def held_out_texts() -> frozenset[str]:
-    """The texts of the validation and test problems: no training problem may equal one."""
-    return frozenset(p.text for split in ("validation", "test") for number in range(3)
-                     for p in problems.mix(3000, seed=problems.split_seed(split, number)))
+POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
 
 
 def training_problems(n: int):
     """`n` training problems: half stories, short ones first, the rest from all trained lengths."""
-    exclude, made = held_out_texts(), 0
-    for number in itertools.count():
-        seed = problems.split_seed("train", number)
+    made = 0
+    for seed in itertools.count(POLICY_SEEDS):
         levels = EASY if made < EASY_SHARE * n else problems.TRAINED_DIFFICULTIES
         chunk = [p for family, share in MIX.items()
-                 for p in problems.make(family, share, seed=seed, difficulty=levels)]
+                 for p in problems.make(family, share, seed=seed, difficulty=levels,
+                                         split="train")]
         Random(seed).shuffle(chunk)
-        for problem in chunk:
-            if problem.text not in exclude:
-                yield problem
-                made += 1
-                if made == n:
-                    return
+        for problem in chunk[:n - made]:
+            yield problem
+        made += len(chunk)
+        if made >= n:
+            return
 
 
 def solved(n: int, seed: int = SEED):
@@ -72,8 +65,7 @@ def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4,
     figures = {}
     for family in problems.FAMILIES:
         for level in difficulties:
-            made = problems.make(family, n, seed=problems.split_seed("validation"),
-                                 difficulty=level)
+            made = problems.make(family, n, seed=SEED, difficulty=level, split="validation")
             right = 0
             for problem in made:
                 ids = [*tokens.encode(tokenizer, problems.solve(problem)).ids,
@@ -131,13 +123,12 @@ def make_policy(n_traces: int, snapshots: dict[str, int]) -> None:
 
 def reward_problems(n: int, *, part: int) -> list[Problem]:
     """`n` training problems of the reward models' families, none of which the policy was taught."""
-    made, exclude = [], held_out_texts()
-    for number in itertools.count(REWARD_SEEDS + 1000 * part):
-        seed = problems.split_seed("train", number)
+    made: list[Problem] = []
+    for seed in itertools.count(REWARD_SEEDS + 1000 * part):
         chunk = [p for family, share in REWARD_MIX.items()
-                 for p in problems.make(family, share, seed=seed)]
+                 for p in problems.make(family, share, seed=seed, split="train")]
         Random(seed).shuffle(chunk)
-        made += [p for p in chunk if p.text not in exclude]
+        made += chunk
         if len(made) >= n:
             return made[:n]
 
@@ -166,8 +157,7 @@ def training_traces(parts: Sequence[int]) -> list[Trace]:
 def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:
     """Labelled traces of validation problems, sampled from the same policy."""
     policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)
-    made = problems.mix(n_problems, seed=problems.split_seed("validation", 1),
-                        families=tuple(REWARD_MIX))
+    made = problems.mix(n_problems, seed=SEED, families=tuple(REWARD_MIX), split="validation")
     rows = policy.complete([Trace(p, ()) for p in made], n_samples, seed=SEED)
     return checker.labelled(t for row in rows for t in row if t.steps)
 

@@ -98,12 +98,12 @@ def _combine(side: list[Term]) -> list[Term]:
 
 def _make_one(rng: Random, difficulty: int) -> Problem:
     while True:
-        x = rng.choice([v for v in range(-12, 13) if v])
+        x = rng.choice([v for v in range(-9, 10) if v])
         left, right = _shape(rng, difficulty)
         total = sum(_value(t, x) for t in left) - sum(_value(t, x) for t in right)
         right = [*right, ["n", total]] if total else right
         facts = {"left": left, "right": right, "x": x}
-        fits = all(abs(t[1]) <= 100 for t in (*left, *right)) and right
+        fits = all(abs(t[1]) <= 60 for t in (*left, *right)) and right
         if not fits or any(t[0] == "d" and x % t[1] for t in left):
             continue
         problem = Problem("", f"Solve {show(left, right)}.", str(x), FAMILY, facts)
@@ -121,13 +121,13 @@ def _value(term: Term, x: int) -> int:
 
 def _shape(rng: Random, difficulty: int) -> tuple[list[Term], list[Term]]:
     def a() -> int:
-        return rng.randint(2, 9)
+        return rng.randint(2, 6)
 
     def n() -> int:
-        return rng.choice((-1, 1)) * rng.randint(1, 20)
+        return rng.choice((-1, 1)) * rng.randint(1, 12)
 
     def bracket() -> Term:
-        return ["b", rng.randint(2, 5), rng.choice((-1, 1)) * rng.randint(1, 9)]
+        return ["b", rng.randint(2, 4), rng.choice((-1, 1)) * rng.randint(1, 6)]
 
     match difficulty:
         case 1:

@@ -1,7 +1,7 @@
 """Nested arithmetic with negative numbers, worked out one operation a step.
 
 A problem's `facts` hold `expression`: a number or `[operator, left, right]`, nested.
-Difficulty is the number of operations. Every intermediate value lies within -100..100.
+Difficulty is the number of operations. Every intermediate value lies within -50..50.
 """
 
 from random import Random
@@ -12,7 +12,7 @@ from prmlab.traces import Problem
 FAMILY = "expressions"
 check = expressions_check.check
 Tree = int | list
-LARGEST = 100
+LARGEST = 50
 RANK = {"+": 1, "-": 1, "*": 2}
 
 
@@ -74,7 +74,7 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
 
 def _grow(rng: Random, n_operations: int) -> tuple[Tree, int] | None:
     if n_operations == 0:
-        leaf = rng.choice((-1, 1)) * rng.randint(1, 9) if rng.random() < 0.6 else rng.randint(1, 20)
+        leaf = rng.choice((-1, 1)) * rng.randint(1, 9) if rng.random() < 0.6 else rng.randint(1, 12)
         return leaf, leaf
     operator = rng.choice("+-*")
     n_left = rng.randint(0, n_operations - 1)

@@ -42,7 +42,7 @@ STEP = {
     "half": "{a} has half as many as {b}: {x} / 2 = {v}",
     "together": "{a} has as many as {b} and {c} together: {x} + {y} = {v}",
 }
-LARGEST = 100
+LARGEST = 60
 
 
 def compute(relation: str, k: int | None, values: list[int]) -> int:
@@ -133,13 +133,13 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
         return name
 
     n_starts = 2 if difficulty > 1 and rng.random() < 0.4 else 1
-    unused = [add("start", rng.randint(2, 20), []) for _ in range(n_starts)]
+    unused = [add("start", rng.randint(2, 12), []) for _ in range(n_starts)]
     distractor_at = rng.randrange(difficulty) if rng.random() < 0.35 else None
     distractor = None
     for i in range(difficulty):
         left = difficulty - i
         if i == distractor_at:
-            aside = (("start", rng.randint(2, 20), []) if rng.random() < 0.3
+            aside = (("start", rng.randint(2, 12), []) if rng.random() < 0.3
                      else _unary(rng, values, rng.choice(list(values))))
             distractor = add(*aside)
         if len(unused) > 1 and (len(unused) > left or rng.random() < 0.3):
@@ -167,9 +167,9 @@ def _unary(rng: Random, values: dict[str, int],
         ("times", 2 * x <= LARGEST), ("more", x + 2 <= LARGEST), ("fewer", x > 3),
         ("half", x % 2 == 0 and x > 2)) if possible]
     relation = rng.choice(relations)
-    k = {"times": lambda: rng.randint(2, min(5, LARGEST // x)),
-         "more": lambda: rng.randint(2, min(20, LARGEST - x)),
-         "fewer": lambda: rng.randint(2, min(20, x - 1)),
+    k = {"times": lambda: rng.randint(2, min(4, LARGEST // x)),
+         "more": lambda: rng.randint(2, min(12, LARGEST - x)),
+         "fewer": lambda: rng.randint(2, min(12, x - 1)),
          "half": lambda: None}[relation]()
     return relation, k, [source]
 
