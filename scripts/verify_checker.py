@@ -6,8 +6,9 @@ For every problem of every family three traces are checked. The reference trace 
 wrong step. A broken trace must be right up to the broken step, and wrong there for a right
 reason; where the mutation knows the labels of the later steps, and which of them are carried
 errors, those too. A rewritten trace must get the labels that the rewriting expects. What must
-be found is argued in `tests/mutations_*.py` without the checker. Exits with 1 if there is any
-disagreement.
+be found is argued in `tests/mutations_*.py` without the checker. Of stories a fourth trace,
+with any number of errors in it, must get the labels and reasons that a second checker gives it,
+which knows canonical steps alone. Exits with 1 if there is any disagreement.
 
 With the defaults a correct run prints no disagreement in about 200,000 steps.
 """
@@ -26,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import mutations_algebra  # noqa: E402
 import mutations_stories  # noqa: E402
+import oracle_stories  # noqa: E402
 
 from prmlab import problems  # noqa: E402
 from prmlab.traces import Problem  # noqa: E402
@@ -78,6 +80,12 @@ def verify(family: str, n_problems: int, *, seed: int, counts: Counts) -> None:
         verdicts = counts.check("harmless", problem, rewritten)
         counts.expect("harmless", [v.label for v in verdicts] == list(labels), problem,
                       rewritten, verdicts)
+        if family == "stories":
+            strewn = oracle_stories.scrambled(problem, steps, rng)
+            verdicts = counts.check("scrambled", problem, strewn)
+            found = [(v.label, v.reason) for v in verdicts]
+            counts.expect("scrambled", found == oracle_stories.check(problem, strewn), problem,
+                          strewn, verdicts)
 
 
 def _verify_mutation(problem: Problem, mutation, counts: Counts) -> None:

@@ -4,6 +4,7 @@ import time
 from random import Random
 
 import mutations_stories
+import oracle_stories
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -248,12 +249,21 @@ def test_harmless_changes_are_not_flagged(seed):
 
 
 @given(SEEDS)
+@settings(max_examples=300, deadline=None)
+def test_many_errors_in_one_trace_as_the_second_checker_sees_them(seed):
+    problem, steps, rng = drawn(seed)
+    scrambled = oracle_stories.scrambled(problem, steps, rng)
+    found = [(v.label, v.reason) for v in stories.check(problem, scrambled)]
+    assert found == oracle_stories.check(problem, scrambled)
+
+
+@given(SEEDS)
 @settings(max_examples=200, deadline=None)
 def test_fast_reading_is_the_slow_reading(seed):
     problem, steps, rng = drawn(seed)
     mutation = mutations_stories.mutate(problem, steps, rng)
     reader = Reader(stories.quantities(problem), problem.facts["item"])
-    for step in (*steps, *mutation.steps):
+    for step in (*steps, *mutation.steps, *oracle_stories.scrambled(problem, steps, rng)):
         assert reader.read(step) == reader.read_slowly(step)
 
 

@@ -104,11 +104,12 @@ class _Ledger:
             return UNRELATED
         written = _Writings(self, shown.numbers).of_rule(rule, n)
         status = min((s for form, s in written if form == shown.form), default=UNRELATED)
+        if status <= CARRIED:
+            return status
         # Of the ways to write "3 times", 12 + 12 + 12 has not the fact's numbers.
-        if status == UNRELATED and any(numbers_in(form) == shown.numbers for form, _ in written
-                                       if rule.kind != "times" or form[0] == "*"):
-            return OTHER_OPERATION
-        return status
+        same_numbers = any(numbers_in(form) == shown.numbers for form, s in written
+                           if s < status and (rule.kind != "times" or form[0] == "*"))
+        return OTHER_OPERATION if same_numbers else status
 
     def bare_support(self, rule: Relation, value: Fraction) -> int:
         """The same for a value alone: it must be one computation away."""
