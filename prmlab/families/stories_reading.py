@@ -80,18 +80,22 @@ _KINDS = {word: kind for kind, words in {
 }.items() for word in words.split()}
 _WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*",
             "times": "*"}
-_RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"
-_CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"
-_MORE_TO_COME = r"(?![#(\-])"
-_GRAMMAR = re.compile(
-    r"(?P<joint>[,.:sc&]+)"
-    r"|(?P<answer>a[,.:s=]*)"
-    r"|(?P<relation>(?:WN,?R?=|NH|N=)(?:(?:#T|[h23])(?:AMA)?W?N|#[OF]XW?N"
-    rf"|AMAW?N(?:(?:,W?N)*,?&W?N)?)(?:H{_MORE_TO_COME})?g?=?(?!\())"
-    rf"|(?P<sum>N(?:,N)*,?&N)(?P<all>gH|Hg?)=?(?P<total>{_CHAIN})(?P<in_all>g?)"
-    rf"|(?P<statement>WN,?R?=|NH[=:]*|N[=:]+)(?P<value>{_CHAIN})g?"
-    rf"|R=(?P<there>{_CHAIN})(?P<place>WN)"
-    rf"|(?:R=)?(?P<chain>(?!N(?![=+T\-])){_CHAIN})(?!H)g?")
+_RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"  # an expression
+_CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"  # expressions with = between
+_SOURCES = r"(?:(?:#T|[h23])(?:AMA)?W?N|#[OF]XW?N|AMAW?N(?:(?:,W?N)*,?&W?N)?)"
+_GRAMMAR = re.compile("|".join((
+    r"(?P<joint>[,.:sc&]+)",
+    r"(?P<answer>a[,.:s=]*)",
+    # Ben has 3 times as many as Ana [has] [together] [=]
+    rf"(?P<relation>(?:WN,?R?=|NH|N=){_SOURCES}(?:H(?![#(\-]))?g?=?(?!\())",
+    # Ana and Ben together have 48
+    rf"(?P<sum>N(?:,N)*,?&N)(?P<all>gH|Hg?)=?(?P<total>{_CHAIN})(?P<in_all>g?)",
+    # With Ben there are 36; Ben has 3 * 12 = 36; Ben: 36; There are 36 with Ben
+    rf"(?P<statement>WN,?R?=|NH[=:]*|N[=:]+)(?P<value>{_CHAIN})g?",
+    rf"R=(?P<there>{_CHAIN})(?P<place>WN)",
+    # 3 * 12 = 36, but no name by itself
+    rf"(?:R=)?(?P<chain>(?!N(?![=+T\-])){_CHAIN})(?!H)g?",
+)))
 
 
 class Reader:
