@@ -150,9 +150,8 @@ class Reader:
         return _KINDS[folded]
 
 
-@lru_cache(maxsize=65536)
-def _term(text: str) -> Term:
-    """The term of an expression without names: the same few thousand come again and again."""
+def _long_term(text: str) -> Term:
+    """The term of an expression without names."""
     node = parse(text)
     shape = form(node)
     try:
@@ -160,6 +159,9 @@ def _term(text: str) -> Term:
     except ValueError:  # the checker meets it again, and says what it means
         value = None
     return Term(text, node, value, shape, numbers_in(shape))
+
+
+_term = lru_cache(maxsize=65536)(_long_term)  # the same few thousand come again and again
 
 
 class _Unreadable(ValueError):
@@ -313,8 +315,8 @@ class _Clauses:
             written.append(letters[self.reader.names[token]] if self.kinds[i] == "N"
                            else _WRITTEN.get(token, token))
         is_named = any(self.kinds[i] == "N" for i in indices)
-        term = self.named(" ".join(written)) if is_named else _term(" ".join(written))
-        return term._replace(text=text)
+        make = self.named if is_named else _term if len(written) < 9 else _long_term
+        return make(" ".join(written))._replace(text=text)
 
     def sum(self, names: list[str]) -> Term:
         """The term that "Ana and Ben together" is."""
