@@ -1,7 +1,6 @@
 """The checker over all families, and the proof of it on a small number of problems."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,7 @@ def proof():
     path = ROOT / "scripts" / "verify_checker.py"
     spec = importlib.util.spec_from_file_location("verify_checker", path)
     module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path[:] = before
+    spec.loader.exec_module(module)
     return module
 
 
@@ -34,7 +29,7 @@ def test_proof_finds_no_disagreement(proof, family):
     counts = proof.Counts()
     proof.verify(family, 150, seed=9, counts=counts)
     assert counts.disagreements == []
-    assert {kind for _, kind in counts.steps} == {"reference", "harmful", "harmless"}
+    assert {kind for _, kind in counts.steps} >= {"reference", "harmful", "harmless"}
 
 
 def test_proof_can_fail(proof, monkeypatch):
