@@ -117,6 +117,26 @@ def leaves(form: Form) -> list[Number]:
     return sorted(leaf for member in inner for leaf in leaves(member))
 
 
+def show(form: Form) -> str:
+    """The form as text, in its own order."""
+    sign, body = form
+    if body[0] == "#":
+        text = str(body[1]) if body[1].denominator == 1 else f"({body[1]})"
+    elif body[0] == "+":
+        text = show(body[1][0])
+        for term_sign, term in body[1][1:]:
+            text += f" {'-' if term_sign < 0 else '+'} {show((1, term))}"
+    elif body[0] == "^":
+        text = f"({show(body[1])}) ^ ({show(body[2])})"
+    else:
+        text = "" if body[1][-1][0] > 0 else "1"
+        for power, factor in reversed(body[1]):
+            inner = show((1, factor))
+            inner = f"({inner})" if factor[0] == "+" else inner
+            text += f" {'*' if power > 0 else '/'} {inner}" if text else inner
+    return f"-{text}" if sign < 0 else text
+
+
 def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
     """Every form that comes of replacing one occurrence of `part`, an operation, by `new`.
 
