@@ -103,7 +103,7 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
         total = sum(_value(t, x) for t in left) - sum(_value(t, x) for t in right)
         right = [*right, ["n", total]] if total else right
         facts = {"left": left, "right": right, "x": x}
-        fits = all(abs(t[1]) <= 150 for t in (*left, *right)) and right
+        fits = all(abs(t[1]) <= 100 for t in (*left, *right)) and right
         if not fits or any(t[0] == "d" and x % t[1] for t in left):
             continue
         problem = Problem("", f"Solve {show(left, right)}.", str(x), FAMILY, facts)

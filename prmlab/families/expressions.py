@@ -1,7 +1,7 @@
 """Nested arithmetic with negative numbers, worked out one operation a step.
 
 A problem's `facts` hold `expression`: a number or `[operator, left, right]`, nested.
-Difficulty is the number of operations. Every intermediate value lies within -200..200.
+Difficulty is the number of operations. Every intermediate value lies within -100..100.
 """
 
 from random import Random
@@ -12,7 +12,7 @@ from prmlab.traces import Problem
 FAMILY = "expressions"
 check = expressions_check.check
 Tree = int | list
-LARGEST = 200
+LARGEST = 100
 RANK = {"+": 1, "-": 1, "*": 2}
 
 
