@@ -1,7 +1,8 @@
 """Linear equations in one unknown, solved by what is done to both sides.
 
 A problem's `facts` hold `left`, `right` (lists of terms) and `x`, the solution. A term is
-`["x", c]` for cx, `["n", c]` for a number, `["b", a, c]` for a bracket a(x + c), `["d", a]` for x / a.
+`["x", c]` for cx, `["n", c]` for a number, `["b", a, c]` for a bracket a(x + c), `["d", a]` for
+x / a.
 Difficulty is the number of steps that the reference solution takes before its answer.
 """
 
@@ -65,7 +66,8 @@ def _next(left: list[Term], right: list[Term]) -> tuple[str, list[Term], list[Te
     for i, side in enumerate((left, right)):
         kinds = [term[0] for term in side]
         if len(kinds) != len(set(kinds)):
-            return (COMBINE, _combine(side), right) if i == 0 else (COMBINE, left, _combine(side))
+            new = _combine(side)
+            return (COMBINE, new, right) if i == 0 else (COMBINE, left, new)
     xs = {term[0]: term[1] for term in right}
     if "x" in xs:
         return _both("x", xs["x"], left, right)

@@ -1,11 +1,11 @@
 """The exact verdict on every step of an equation, for any text.
 
-The rule. A trace states equations, the problem's first. An equation is true if it has exactly the
-problem's solution. A true one is right if its moves, where it names any, turn an equation stated
-before into it (each side may be rewritten freely) and it is progress: its `rank` is below that of
-every true equation before it. Otherwise it is repeated or not needed. A false one is a slip or a
-wrong operation, unless it follows from a false one of the trace: then it is a carried error. An
-answer is supported when at most one move is left.
+The rule. A trace states equations, the problem's first. An equation is true if it has exactly
+the problem's solution. A true one is right if its moves, where it names any, turn an equation
+stated before into it (each side may be rewritten freely) and it is progress: its `rank` is
+below that of every true equation before it. Otherwise it is repeated or not needed. A false
+one is a slip or a wrong operation, unless it follows from a false one of the trace: then it
+is a carried error. An answer is supported when at most one move is left.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class _Equations(Ledger):
         return self.late(RIGHT if new.rank < self.rank else NOT_NEEDED)
 
     def follows(self, moves: tuple[Move, ...], new: Equation) -> bool:
-        """Whether the moves lead from a stated equation to it; without any, whether some would."""
+        """Whether the moves lead from a stated equation to it; without any: whether some do."""
         if not moves:
             return new.solution == self.truth or new.solution in self.wrong
         one, other = new.lines
@@ -120,7 +120,8 @@ class _Equations(Ledger):
     def astray(self, moves: tuple[Move, ...], new: Equation) -> Verdict:
         """The verdict on an equation that does not follow."""
         if not moves:
-            return Verdict(-1, "slip", note=f"{new.text} does not follow from {self.current.text}")
+            note = f"{new.text} does not follow from {self.current.text}"
+            return Verdict(-1, "slip", note=note)
         same = new.solution == self.current.solution
         return Verdict(-1, "wrong operation" if same else "slip",
                        note=_told(moves, self.current, new))

@@ -1,8 +1,8 @@
 """Equations and the steps that change them, read from any text.
 
-Owns the grammar: an optional move ("Subtract 5 from both sides"), an equation or a chain `a = b =
-c`, or an answer. Words that say nothing are skipped; a text with any other word is not read. Does
-not decide what is right: `equations_check` does.
+Owns the grammar: an optional move ("Subtract 5 from both sides"), an equation or a chain
+`a = b = c`, or an answer. Words that say nothing are skipped; a text with any other word is not
+read. Does not decide what is right: `equations_check` does.
 """
 
 import re
@@ -17,7 +17,6 @@ from prmlab.families.formulas import divide, has_sum, numbers, outline, pieces, 
 
 Number = Fraction | int
 Line = tuple[Number, Number]  # a, b of a*x + b
-_BRACKET = re.compile(r"[(\[{](?!\s*[-+−–]?\s*[0-9.]*\s*\*?\s*x?\s*[)\]}])")
 
 
 class Side(NamedTuple):
@@ -135,17 +134,39 @@ def any_side(text: str) -> Side:
         work += _count(term) + undone
         terms.append((sign * a, sign * b, inner, undone))
     a, b = (whole(value) for value in linear(node))
-    return Side((a, b), tuple(sorted(terms)), len(_BRACKET.findall(text)), work, text)
+    return Side((a, b), tuple(sorted(terms)), _brackets(node), work, text)
 
 
 def _terms(node: Node, sign: int) -> Iterator[tuple[int, Node]]:
+    """The signed terms of a side; a sum with a minus before it is one term, a bracket."""
     if isinstance(node, Bin) and node.op in "+-":
         yield from _terms(node.left, sign)
-        yield from _terms(node.right, sign if node.op == "+" else -sign)
+        if node.op == "+":
+            yield from _terms(node.right, sign)
+            return
+        node, sign = node.right, -sign
     elif isinstance(node, Neg):
-        yield from _terms(node.arg, -sign)
+        node, sign = node.arg, -sign
+    if isinstance(node, Neg):
+        yield from _terms(node, sign)
     else:
         yield sign, node
+
+
+def _brackets(node: Node) -> int:
+    """The brackets in a node that a factor, a divisor or a minus stands before."""
+    if isinstance(node, Neg):
+        return _is_sum(node.arg) + _brackets(node.arg)
+    if not isinstance(node, Bin):
+        return 0
+    inner = _brackets(node.left) + _brackets(node.right)
+    if node.op == "+":
+        return inner
+    return inner + _is_sum(node.right) + (_is_sum(node.left) and node.op != "-")
+
+
+def _is_sum(node: Node) -> bool:
+    return isinstance(node, Bin) and node.op in "+-"
 
 
 def _count(node: Node) -> int:
@@ -171,8 +192,8 @@ def _worked_out(term: Node, coefficient: Number) -> bool:
 def chain(formula: str) -> tuple[Equation, ...]:
     """The equations of a chain `a = b = c`; of equal things, one equation that says so.
 
-    A chain that also says of two different numbers that they are equal gives that false equation,
-    then the one of its ends.
+    A chain that also says of two different numbers that they are equal gives that false
+    equation, then the one of its ends.
     """
     sides = [side(text.strip()) for text in formula.lower().split("=")]
     runs = [sides[0]]
@@ -234,22 +255,25 @@ _PLAIN_STEP = re.compile(
     r"(?:(?P<sum>Add|Subtract) (?P<amount>[0-9]{0,9}x|[0-9]{1,9}) (?:to|from) both sides"
     r"|(?P<product>Multiply|Divide) both sides by (?P<factor>-?[0-9]{1,9})"
     r"|(?P<inner>Expand the brackets|Combine like terms))"
-    rf": (?P<lhs>{_PLAIN_SIDE.pattern}) = (?P<rhs>{_PLAIN_SIDE.pattern})|Answer: (?P<answer>-?[0-9]{{1,9}})")
+    rf": (?P<lhs>{_PLAIN_SIDE.pattern}) = (?P<rhs>{_PLAIN_SIDE.pattern})"
+    r"|Answer: (?P<answer>-?[0-9]{1,9})")
 _SYNONYMS = {
     word: meaning for meaning, words in {
-        "add": "adding added adds plus", "sides": "side", "terms": "term", "brackets":
-        "bracket parentheses parenthesis", "subtract": "subtracting subtracted subtracts take taking",
-        "multiply": "multiplying multiplied", "divide": "dividing divided", "move": "moving moved",
+        "add": "adding added adds", "subtract": "subtracting subtracted subtracts take taking",
+        "multiply": "multiplying multiplied", "divide": "dividing divided",
+        "move": "moving moved", "swap": "swapping switch switching flip", "both": "each",
         "expand": "expanding expanded distribute distributing open opening remove removing",
         "combine": "combining collect collecting gather gathering group grouping",
-        "simplify": "simplifying simplified simplifies", "swap": "swapping switch switching flip",
-        "both": "each", "isolate": "isolating solve solving",
+        "simplify": "simplifying simplified simplifies", "isolate": "isolating solve solving",
+        "sides": "side", "terms": "term", "brackets": "bracket parentheses parenthesis",
     }.items() for word in words.split()}
 _MOVE = re.compile(
-    r"(?:(?P<sum>add|subtract) N(?: both)?(?: sides)?|(?P<move>move) N (?:other|left|right)(?: hand)? sides"
+    r"(?:(?P<sum>add|subtract) N(?: both)?(?: sides)?"
+    r"|(?P<move>move) N (?:other|left|right)(?: hand)? sides"
     r"|(?P<product>multiply|divide)(?: both)?(?: sides)? by N"
-    r"|(?:multiply )?(?P<expand>expand|(?<=multiply )brackets)(?: brackets)?|(?P<combine>combine)(?: like| N)? terms"
-    r"|(?P<simplify>simplify)(?: both)?(?: sides)?|(?P<swap>swap)(?: both)? sides|isolate N)(?: |$)")
+    r"|(?:multiply )?(?P<expand>expand|(?<=multiply )brackets)(?: brackets)?"
+    r"|(?P<combine>combine)(?: like| N)? terms|(?P<simplify>simplify)(?: both)?(?: sides)?"
+    r"|(?P<swap>swap)(?: both)? sides|isolate N)(?: |$)")
 _EQUATION = re.compile(r"E(?: |$)")
 _KINDS = {"add": "+", "subtract": "-", "move": "-", "divide": "/",
           "multiply": "*", "brackets": "expand"}
@@ -290,13 +314,15 @@ def any_step(text: str) -> Step:
     moves, equations, at = [], [], 0
     while match := _MOVE.match(said, at) or _EQUATION.match(said, at):
         at = match.end()
-        amounts = [next(stated) for word in match[0].split() if word in "NE"]
-        if match.re is not _MOVE:
-            equations += chain(amounts[0])
-        elif match.lastgroup:
+        named = [next(stated).lower() for word in match[0].split() if word in "NE"]
+        if match.re is _EQUATION:
+            equations += chain(named[0])
+            continue
+        amounts = [side(formula.strip()).line for formula in named]
+        if match.lastgroup:
             word = match[match.lastgroup]
             kind = _KINDS.get(word, word)
-            moves.append(Move(kind, side(amounts[0].strip()).line if kind in "+-*/" else (0, 0)))
+            moves.append(Move(kind, amounts[0]) if kind in "+-*/" else Move(kind))
     answer = None
     if re.fullmatch(r"(?:final )?answer (?:= )?[NE]", said[at:]):
         answer, at = _value(next(stated)), len(said)
@@ -332,6 +358,6 @@ def parse_problem(text: str) -> Equation:
             raise ValueError("no single solution")
         return equation
     except (ValueError, ArithmeticError, RecursionError):
-        raise ValueError("an equation problem must hold one linear equation in x with exactly one "
-                         f"solution, got {text[:100]!r}; write it as in 'Solve 2x + 5 = 15.'"
-                         ) from None
+        raise ValueError("an equation problem must hold one linear equation in x with exactly "
+                         f"one solution, got {text[:100]!r}; write it as in "
+                         "'Solve 2x + 5 = 15.'") from None

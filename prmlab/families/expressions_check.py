@@ -1,12 +1,13 @@
 """The exact verdict on every step of an expression, for any text.
 
-The rule. A trace has a current expression, the problem's first. A step may make claims (`a op b =
-c`, or longer) and state what is left. It is right if every claim is true and stands in the current
-expression, and what is left is that expression with the claimed parts replaced by their values;
-without a claim, with any parts replaced by their values. "Stands in" and "is" are read up to what
-changes nothing (see `forms`), and a part may have been worked out silently. A step that follows in
-that way from a wrong expression of the trace is a carried error; one that follows from the last
-true expression is right. An answer is supported when at most one operation is left.
+The rule. A trace has a current expression, the problem's first. A step may make claims (`a op
+b = c`, or longer) and state what is left. It is right if every claim is true and stands in
+the current expression, and what is left is that expression with the claimed parts replaced by
+their values; without a claim, with any parts replaced by their values. "Stands in" and "is"
+are read up to what changes nothing (see `forms`), and a part may have been worked out
+silently. A step that follows in that way from a wrong expression of the trace is a carried
+error; one that follows from the last true expression is right. An answer is supported when at
+most one operation is left.
 """
 
 import re
@@ -24,6 +25,7 @@ from prmlab.families.expressions_reading import (
 )
 from prmlab.families.forms import (
     Form,
+    Number,
     canonical,
     derives,
     leaves,
@@ -36,7 +38,8 @@ from prmlab.traces import Problem
 from prmlab.verdicts import Verdict
 
 OPERATIONS = {"+": add, "-": sub, "*": mul}
-_PLAIN_STEP = re.compile(r"(-?[0-9]{1,9}) ([-+*]) (-?[0-9]{1,9}) = (-?[0-9]{1,18}), leaving (.+)")
+_PLAIN_STEP = re.compile(r"(-?[0-9]{1,9}) ([-+*]) (-?[0-9]{1,9}) = (-?[0-9]{1,9}), "
+                         r"leaving (.+)")
 
 
 def check(problem: Problem, steps: Sequence[str]) -> list[Verdict]:
@@ -59,6 +62,7 @@ class _Expressions(Ledger):
     def __init__(self, problem: Expression):
         self.truth = problem.value
         self.moves_left = problem.operations
+        self.wrong: set[Number] = set()  # values of the false ones
         self.seen: set[Form] = set()  # forms of true expressions, once looked at
         self.unseen: list[Expression] = []
         self.take(problem)
@@ -70,6 +74,8 @@ class _Expressions(Ledger):
             self.sound = new
             self.unseen.append(new)
             self.moves_left = min(self.moves_left, new.operations)
+        else:
+            self.wrong.add(new.value)
 
     def is_repeated(self, new: Expression) -> bool:
         """Whether a true expression before is the same."""
@@ -91,7 +97,7 @@ class _Expressions(Ledger):
         match = _PLAIN_STEP.fullmatch(text) if start.plain else None
         if match is None or OPERATIONS[match[2]](int(match[1]), int(match[3])) != int(match[4]):
             return None
-        claim, _, left = text.partition(" = ")[0], 0, match[5]
+        claim, left = text.partition(" = ")[0], match[5]
         true = start.value == self.truth
         if true and start.operations > self.moves_left or left not in reductions(
                 start.text, claim, match[4]):
@@ -108,8 +114,7 @@ class _Expressions(Ledger):
             verdicts += [self.leaving((), chain[1:]) if self.stands(chain[0]) else
                          self.claim(chain) for chain in step.claims]
         if step.answer is not None:
-            wrong = self.current.value
-            verdicts.append(self.answer(step.answer, () if wrong == self.truth else (wrong,)))
+            verdicts.append(self.answer(step.answer, self.wrong))
         return verdicts
 
     def stands(self, stated: Expression) -> bool:
@@ -171,7 +176,7 @@ class _Expressions(Ledger):
 
 
 def reductions(text: str, part: str, value: str) -> Iterator[str]:
-    """The plain expressions that come of working out one plain `part`, `a op b`, of a plain one.
+    """The plain expressions that come of working out one `part`, `a op b`, of a plain one.
 
     Example:
         >>> list(reductions("10 - 4 - (4 + 5)", "4 + 5", "9"))
@@ -215,7 +220,8 @@ def _after(form: Form, claims: Sequence[tuple[Expression, ...]]) -> Iterator[For
 def _misread(current: Expression, part: Expression) -> str:
     """How `a op b` misreads the current expression: another operation there, or precedence."""
     node = tree(part.text)
-    if not (isinstance(node, Bin) and isinstance(node.left, Num) and isinstance(node.right, Num)):
+    if not (isinstance(node, Bin) and isinstance(node.left, Num)
+            and isinstance(node.right, Num)):
         return ""
     if (node.left, node.op, node.right) in _triples(tree(current.text)):
         return f"in {current.text} something else comes before {part.text}"
@@ -227,7 +233,7 @@ def _misread(current: Expression, part: Expression) -> str:
 
 
 def _triples(node: Node) -> list[tuple[Node, str, Node]]:
-    """The (number, operation, number) that stand side by side, brackets and precedence aside."""
+    """The (number, operation, number) that stand side by side, whatever the brackets."""
     flat = _in_order(node)
     return list(zip(flat[::2], flat[1::2], flat[2::2], strict=False))
 

@@ -1,8 +1,8 @@
 """Expressions and the steps that work them out, read from any text.
 
-Owns the grammar: claims `a op b = c` or longer chains, then what is left ("leaving E", "= E", or E
-alone), or an answer. Words that say nothing are skipped; a text with any other word is not read.
-Does not decide what is right: `expressions_check` does.
+Owns the grammar: claims `a op b = c` or longer chains, then what is left ("leaving E", "= E",
+or E alone), or an answer. Words that say nothing are skipped; a text with any other word is
+not read. Does not decide what is right: `expressions_check` does.
 """
 
 import re

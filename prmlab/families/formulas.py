@@ -1,7 +1,7 @@
 """Steps of algebra as an outline of words, and the formulas between them.
 
-Owns what counts as a formula inside running text, and which words say nothing. Does not know what
-a formula or a word means: the families do.
+Owns what counts as a formula inside running text, and which words say nothing. Does not know
+what a formula or a word means: the families do.
 """
 
 import re
@@ -22,7 +22,15 @@ _PIECE = re.compile(rf"\s*(?:(?P<formula>{_SYMBOL}(?:\s*{_SYMBOL})*)"
 _ASIDE = re.compile(rf"\(([^()]*[{_LETTER}]{{2}}[^()]*)\)")  # words in brackets
 _NUMBERED = re.compile(r"(?:(?:step|line)\s[0-9]{1,3}\s?[:.)]?\s?|[0-9]{1,2}\.\s(?=[A-Za-z0-9])"
                        r"|[0-9]{1,2}\)\s(?=[A-Za-z]{2}))", re.IGNORECASE)
-FILLERS = frozenset(["a", "again", "all", "also", "and", "are", "as", "at", "away", "be", "becomes", "becoming", "both", "can", "carefully", "clearly", "consequently", "down", "equation", "everything", "expression", "finally", "first", "follows", "for", "from", "get", "gets", "give", "gives", "giving", "have", "hence", "here", "i", "in", "into", "it", "its", "know", "last", "let", "let's", "me", "means", "meaning", "must", "my", "next", "now", "obtain", "obtaining", "of", "ok", "okay", "on", "our", "out", "over", "perform", "rearrange", "rearranging", "result", "results", "rewrite", "rewriting", "second", "see", "simply", "since", "so", "still", "that", "the", "then", "there", "therefore", "these", "third", "this", "through", "thus", "to", "us", "using", "value", "we", "well", "where", "which", "will", "with", "would", "write", "writing", "yields", "yielding", "you", "your"])
+FILLERS = frozenset(re.findall(r"\S+", """
+    a again all also and are as at away be becomes becoming carefully clearly
+    consequently down equation everything expression finally first follows for from get
+    gets give gives giving have hence here i in it its know last let let's me
+    meaning means must my next now obtain obtaining of ok okay on our out perform
+    rearrange rearranging result results rewrite rewriting second see simply since so
+    still that the then there therefore these third this through thus to us using value
+    we well where which will with write writing yielding yields you your
+"""))
 _EQUALS = frozenset(("is", "equals", "makes", "equal"))
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from prmlab.families.formulas import squeeze
 from prmlab.verdicts import Verdict
 
-NONSENSE = Verdict(-1, "nonsense")
+NONSENSE = Verdict(-1, "nonsense", note="no claim about this problem can be read from this")
 RIGHT = Verdict(1, "right")
 REPEATED = Verdict(0, "repeated")
 NOT_NEEDED = Verdict(0, "not needed")
 AFTER = Verdict(0, "after the answer")
-CARRIED = Verdict(-1, "carried error", carried=True)
+CARRIED = Verdict(-1, "carried error", carried=True, note="follows from an earlier wrong step")
 
 
 class Ledger:
@@ -49,7 +49,8 @@ class Ledger:
         """The verdict, or that the step comes after the answer: then nothing true is needed."""
         return AFTER if self.answered else verdict
 
-    def answer(self, value: Fraction | int, own_wrong: Container[Fraction | int | str]) -> Verdict:
+    def answer(self, value: Fraction | int,
+               own_wrong: Container[Fraction | int | str]) -> Verdict:
         """The verdict on an answer; `own_wrong` are the answers to the trace's wrong steps."""
         if value != self.truth:
             verdict = Verdict(-1, "wrong answer", carried=value in own_wrong,
@@ -57,7 +58,7 @@ class Ledger:
         elif self.answered:
             verdict = AFTER
         elif self.moves_left > 1:
-            verdict = Verdict(-1, "unsupported", note=f"nothing before it shows that it is {value}")
+            verdict = Verdict(-1, "unsupported", note=f"no step before it shows {value}")
         else:
             verdict = RIGHT
         self.answered = True
