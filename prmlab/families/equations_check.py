@@ -47,7 +47,7 @@ class _Equations(Ledger):
     def __init__(self, problem: Equation):
         self.truth = problem.solution
         self.current = problem
-        self.stated: dict[tuple[Line, Line], tuple[int, int]] = {}  # most brackets, most work
+        self.stated: dict[tuple[Line, Line], tuple[int, int]] = {}  # brackets, work
         self.keys: set[tuple] = set()  # of the true ones
         self.wrong: set[Number | str] = set()  # solutions of the false ones
         self.rank = problem.rank
@@ -73,8 +73,7 @@ class _Equations(Ledger):
 
     def take(self, equation: Equation) -> None:
         """Let an equation stand, true or not."""
-        brackets, work = self.stated.get(equation.lines, (0, 0))
-        self.stated[equation.lines] = max(brackets, equation.brackets), max(work, equation.work)
+        self.stated[equation.lines] = equation.brackets, equation.work
         if equation.solution == self.truth:
             self.keys.add(equation.key)
             self.rank = min(self.rank, equation.rank)

@@ -199,7 +199,7 @@ def chain(formula: str) -> tuple[Equation, ...]:
     runs = [sides[0]]
     for new in sides[1:]:
         if new.line == runs[-1].line:
-            runs[-1] = new
+            runs[-1] = min(runs[-1], new, key=lambda side: side.brackets + side.work)
         else:
             runs.append(new)
     if len(runs) == 1:
