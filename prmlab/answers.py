@@ -23,7 +23,8 @@ from prmlab import arithmetic
 
 MAX_LENGTH = 2000  # of one answer; longer ones are compared as plain text
 _WORDS = {word: Fraction(value) for value, word in enumerate(
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"])}
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty".split())}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _MEASURES = {name: names[0] for names in (
     line.split() for line in (
@@ -45,7 +46,8 @@ _NUMBER = re.compile(r"[-−]?(?:\\?[$€£])?(?<![\d.])\d[\d,]*(?:\.\d+)?(?:/\d
 _QUANTITY = re.compile(r"(?P<amount>[^A-Za-z]*[\d)%½⅓⅔¼¾⅕⅛]\s*)(?P<unit>[A-Za-z][^\d,;=<>()]*)")
 _SPELLED = re.compile(
     r"(?P<minus>(?:minus|negative) )?(?P<word>[a-z]+)(?P<unit>(?: [^\d,;=<>()]*)?)")
-_NOT_UNITS = {*_WORDS, *["and", "or", "half", "halves", "third", "thirds", "quarter", "quarters", "fourths", "fifths", "pi", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "infinity"]}
+_NOT_UNITS = {*_WORDS, *"and or half halves third thirds quarter quarters fourths fifths "
+              "pi sin cos tan log ln exp sqrt infinity".split()}
 _BRACKETED = re.compile(r"([\[({])(.+)([\])}])")
 _SYMBOLS = re.compile(r"[\\^√π]|\d\s*[A-Za-z]|[A-Za-z]\s*[-+*/]|[-+*/]\s*[A-Za-z]")
 _MAX_NESTING = 8
@@ -294,7 +296,8 @@ def _words_or_symbols(text: str) -> _Form:
 
 _ASKING = threading.Lock()
 _POWER = re.compile(r"\^\s*\{?\s*-?(\d)\s*(?:\}|(?![\d}]))")
-_EASY_COMMANDS = set([r"\frac", r"\dfrac", r"\tfrac", r"\sqrt", r"\pi", r"\infty", r"\sin", r"\cos", r"\tan", r"\log", r"\ln", r"\left", r"\right", r"\cdot", r"\times", r"\pm", r"\text"])
+_EASY_COMMANDS = set(r"\frac \dfrac \tfrac \sqrt \pi \infty \sin \cos \tan \log \ln \left "
+                     r"\right \cdot \times \pm \text".split())
 
 
 def _is_easy(text: str) -> bool:
