@@ -8,7 +8,6 @@ hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node
 """
 
 import argparse
-import itertools
 import json
 import os
 import platform
@@ -38,6 +37,7 @@ POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here
 REWARD_MIX = {"stories": 600, "equations": 400}
 REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
 POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
+SECOND = {**POLICY, "decay": 0.6}
 
 
 def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: int = POLICY_SEEDS
@@ -47,7 +47,8 @@ def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: in
     One quantity in ten that the question does not need is derived all the same.
     """
     rng, made = Random(f"solve/{seed}"), 0
-    for number in itertools.count(first_seed):
+    number = first_seed
+    while made < n:
         levels = EASY if made < easy * n else problems.TRAINED_DIFFICULTIES
         chunk = [p for family, share in MIX.items()
                  for p in problems.make(family, share, seed=number, difficulty=levels,
@@ -56,8 +57,7 @@ def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: in
         for problem in chunk[:n - made]:
             yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
         made += len(chunk)
-        if made >= n:
-            return
+        number += 1
 
 
 def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4, 5)) -> dict:
@@ -108,7 +108,7 @@ def make_policy(run: str, n_traces: int) -> None:
     "first" starts from random weights on short problems; "second" goes on from its end with
     problems of all trained lengths, none of them seen before.
     """
-    tokenizer = tokens.build()
+    tokenizer, arguments = tokens.build(), POLICY if run == "first" else SECOND
     if run == "first":
         model, data = training.new_policy(tokenizer, seed=SEED), solved(n_traces)
     else:
@@ -118,7 +118,7 @@ def make_policy(run: str, n_traces: int) -> None:
     for record in training.fit_policy(data, base=model, tokenizer=tokenizer, n_traces=n_traces,
                                       seed=SEED, checkpoint=RUNS / run, checkpoint_every=500,
                                       validate=lambda m: greedy_accuracy(m, tokenizer, n=40),
-                                      validate_every=1000, **POLICY):
+                                      validate_every=1000, **arguments):
         if not is_main():
             continue
         if record.step % 50 == 0 or record.validation:
@@ -130,7 +130,7 @@ def make_policy(run: str, n_traces: int) -> None:
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             write_card(folder, run=run, step=record.step, traces=record.n_traces,
-                       tokens=record.tokens, arguments=POLICY,
+                       tokens=record.tokens, arguments=arguments,
                        minutes=round((time.time() - began) / 60, 1))
 
 
@@ -160,13 +160,14 @@ def pick_policies() -> None:
 def reward_problems(n: int, *, part: int) -> list[Problem]:
     """`n` training problems of the reward models' families, none of which the policy was taught."""
     made: list[Problem] = []
-    for seed in itertools.count(REWARD_SEEDS + 1000 * part):
+    seed = REWARD_SEEDS + 1000 * part
+    while len(made) < n:
         chunk = [p for family, share in REWARD_MIX.items()
                  for p in problems.make(family, share, seed=seed, split="train")]
         Random(seed).shuffle(chunk)
         made += chunk
-        if len(made) >= n:
-            return made[:n]
+        seed += 1
+    return made[:n]
 
 
 def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
