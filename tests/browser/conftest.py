@@ -78,7 +78,7 @@ def server(notebooks, tmp_path_factory):
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """An installed Chromium or Chrome, headless; without one the tests are skipped, not in CI."""
     from playwright.sync_api import sync_playwright
