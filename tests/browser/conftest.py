@@ -55,7 +55,8 @@ def server(notebooks, tmp_path_factory):
            "PRMLAB_TEST_PORT": str(port), "PRMLAB_TEST_SETTINGS": str(home / "settings"),
            "JUPYTERLAB_GALATA_ROOT_DIR": str(notebooks), "JUPYTER_CONFIG_DIR": str(home),
            "JUPYTER_DATA_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-           "IPYTHONDIR": str(home / "ipython"), "HF_HUB_OFFLINE": "1"}
+           "IPYTHONDIR": str(home / "ipython"), "HF_HUB_OFFLINE": "1",
+           "PRMLAB_PROGRESS": str(home / "progress.json")}
     log = home / "server.log"
     with log.open("w") as stream:
         process = subprocess.Popen(
