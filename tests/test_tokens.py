@@ -43,7 +43,7 @@ def test_texts_come_back(tokenizer, family):
 def test_any_ids_survive_the_trip(tokenizer):
     rng = Random(0)
     for _ in range(3000):
-        ids = [rng.randrange(len(tokens.SPECIAL), len(tokenizer)) for _ in range(rng.randint(1, 30))]
+        ids = [rng.randrange(4, len(tokenizer)) for _ in range(rng.randint(1, 30))]
         assert tokens.plain_ids(tokenizer, tokenizer.decode(ids)) == ids
 
 
