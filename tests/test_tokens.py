@@ -16,7 +16,7 @@ def tokenizer():
 def test_layout_by_hand():
     tokenizer = tokens.build(["two", "three", "four", "five"])
     trace = Trace(Problem("p", "two three?", None, ""), ("four 12", "five"))
-    ids = {name: i for name, i in tokenizer.get_vocab().items()}
+    ids = dict(tokenizer.get_vocab())
     encoded = tokens.encode(tokenizer, trace)
     names = ("<s>", "two", "three", "?", "four", "1", "2", "\n", "five", "\n")
     assert encoded.ids == tuple(ids[name] for name in names)
