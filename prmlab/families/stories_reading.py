@@ -152,8 +152,8 @@ class Reader:
                              f"{len(text):,}")
         try:
             return _Clauses(self, text).claims()
-        except (ArithmeticSyntaxError, TooBig) as error:
-            raise Unreadable(str(error)) from None
+        except (ArithmeticSyntaxError, TooBig):
+            raise Unreadable("there is an expression in it that cannot be read") from None
 
     def kind(self, word: str) -> str:
         """The grammar's letter for a word or mark; empty for one that says nothing."""
