@@ -6,8 +6,10 @@ at the **last id of the separator after it**; `Encoded.step_ends` holds those po
 module works them out. Steps are tokenised one by one: a joined text may merge across a border.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -16,7 +18,7 @@ from prmlab import problems
 from prmlab.traces import Problem, Trace
 
 SEPARATOR = "\n"
-SYMBOLS = "\n . , ? : ; ( ) = + - * / x".split(" ")
+SYMBOLS = ["\n", ".", ",", "?", ":", ";", "(", ")", "=", "+", "-", "*", "/", "x"]
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 WORD = r"\n|\d|[A-Za-z]+|[^\sA-Za-z\d]"
 
@@ -54,30 +56,28 @@ def encode(tokenizer: PreTrainedTokenizerBase, trace: Trace, *, separator: str =
 
     Source: trl 1.13, `PRMTrainer.tokenize_row`; one score a step, so `train_on_last_step_only=False`.
     """
-    ids = prompt_ids(tokenizer, trace.problem)
-    n_prompt = len(ids)
-    between = plain_ids(tokenizer, separator)
-    if not between:
-        raise ValueError(f"the separator {separator!r} has no ids in this tokenizer; name the one "
-                         "the model was trained with")
-    ends = []
-    for step in trace.steps:
-        ids += plain_ids(tokenizer, step) + between
-        ends.append(len(ids) - 1)
-    if max_length is not None and len(ids) > max_length:
-        raise ValueError(f"trace of problem {trace.problem.id!r} has {len(ids)} ids, the limit is "
-                         f"{max_length}; drop it or raise the limit (nothing is cut silently)")
-    return Encoded(tuple(ids), tuple(ends), n_prompt)
+    encoded = _assemble(tokenizer, trace, partial(plain_ids, tokenizer), separator)
+    if max_length is not None and len(encoded.ids) > max_length:
+        raise ValueError(f"trace of problem {trace.problem.id!r} has {len(encoded.ids)} ids, the "
+                         f"limit is {max_length}; drop it or raise the limit (nothing is cut)")
+    return encoded
+
+
+def encode_many(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace], *,
+                separator: str = SEPARATOR) -> list[Encoded]:
+    """`encode` of each trace, with each distinct text tokenised once."""
+    texts = {text for t in traces for text in (t.problem.text, *t.steps)}
+    known = dict(zip(texts, plain_ids(tokenizer, list(texts)), strict=True)) if texts else {}
+    return [_assemble(tokenizer, trace, known.__getitem__, separator) for trace in traces]
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, problem: Problem) -> list[int]:
     """The ids of the problem, after the beginning-of-text id if the tokenizer has one."""
-    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    return bos + plain_ids(tokenizer, problem.text)
+    return _bos(tokenizer) + plain_ids(tokenizer, problem.text)
 
 
-def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The ids of a text alone, without special tokens."""
+def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str | list[str]) -> list:
+    """The ids of a text alone (or of each of several), without special tokens."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -122,7 +122,6 @@ def build(words: Iterable[str] | None = None) -> PreTrainedTokenizerFast:
 
 def world_words() -> set[str]:
     """Every word that the built-in families write, in problems and in steps."""
-    import re
     found: set[str] = set()
     for family in problems.FAMILIES:
         for difficulty in range(1, 9):
@@ -130,3 +129,21 @@ def world_words() -> set[str]:
                 text = f"{problem.text} {problems.solve(problem).text}"
                 found.update(re.findall(r"[A-Za-z]+", text))
     return found
+
+
+def _bos(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+
+
+def _assemble(tokenizer: PreTrainedTokenizerBase, trace: Trace,
+              ids_of: Callable[[str], list[int]], separator: str) -> Encoded:
+    between = plain_ids(tokenizer, separator)
+    if not between:
+        raise ValueError(f"the separator {separator!r} has no ids in this tokenizer; name the one "
+                         "the model was trained with")
+    ids = _bos(tokenizer) + ids_of(trace.problem.text)
+    n_prompt, ends = len(ids), []
+    for step in trace.steps:
+        ids += ids_of(step) + between
+        ends.append(len(ids) - 1)
+    return Encoded(tuple(ids), tuple(ends), n_prompt)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prmlab import answers
+from prmlab.markup import TraceView
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -80,7 +83,6 @@ class Trace:
     @property
     def answer(self) -> str | None:
         """The final answer that the last step states; None if unfinished or none is stated."""
-        from prmlab import answers
         return answers.extract(self.steps[-1]) if self.finished and self.steps else None
 
     @property
@@ -127,7 +129,6 @@ class Trace:
                    None if labels is None else tuple(labels), str(record.get("source", "")))
 
     def _repr_html_(self) -> str:
-        from prmlab.markup import TraceView
         return TraceView.of(self)._repr_html_()
 
 

@@ -1,14 +1,18 @@
 """Word problems over a graph of quantities: who has how many of something, told by relations.
 
-A problem's `facts` hold `item`, `asked`, and `facts`: one record a quantity, each after the ones it
-depends on: `name`, `relation`, `k` (a number or None) and `of` (the names it is computed from).
-Difficulty is the number of quantities that must be derived. Facts are told in that order, as people
-tell them; one story in ten is shuffled. Owns the wordings; does not know how a model reads them.
+A problem's `facts` hold `item`, `asked`, and `facts`: one record a quantity, each after the
+ones it depends on: `name`, `relation`, `k` (a number or None) and `of` (the names it is
+computed from). Difficulty is the number of quantities that must be derived. Facts are told in
+that order, as people tell them; one story in ten is shuffled. Owns the wordings; does not know
+how a model reads them.
 """
 
+from collections.abc import Sequence
 from random import Random
 
+from prmlab.families import stories_check
 from prmlab.traces import Problem
+from prmlab.verdicts import Verdict
 
 FAMILY = "stories"
 NAMES = ("Ana", "Ben", "Cy", "Dee", "Eve", "Finn", "Gus", "Hana", "Ivo", "Jon", "Kim", "Leo",
@@ -38,7 +42,7 @@ STEP = {
     "half": "{a} has half as many as {b}: {x} / 2 = {v}",
     "together": "{a} has as many as {b} and {c} together: {x} + {y} = {v}",
 }
-LARGEST = 200
+LARGEST = 60
 
 
 def compute(relation: str, k: int | None, values: list[int]) -> int:
@@ -96,6 +100,21 @@ def solve(problem: Problem, rng: Random | None = None) -> tuple[str, ...]:
     return (*steps, f"Answer: {values[problem.facts['asked']]}")
 
 
+def check(problem: Problem, steps: Sequence[str]) -> list[Verdict]:
+    """The verdict on every step of a trace of this problem; `stories_check` has the rules.
+
+    Raises:
+        ValueError: if the problem's facts are not those of a story.
+    """
+    try:
+        values, wanted = quantities(problem), needed(problem)
+    except (KeyError, TypeError) as error:
+        raise ValueError("a story's facts must hold item, asked and facts as problems.make "
+                         f"writes them (problem {problem.id!r}): {type(error).__name__} "
+                         f"{error}") from None
+    return stories_check.check(problem.facts, values, wanted, steps)
+
+
 def _step(fact: dict, values: dict[str, int]) -> str:
     b, c = (*fact["of"], "", "")[:2]
     return STEP[fact["relation"]].format(a=fact["name"], b=b, c=c, k=fact["k"],
@@ -114,13 +133,13 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
         return name
 
     n_starts = 2 if difficulty > 1 and rng.random() < 0.4 else 1
-    unused = [add("start", rng.randint(2, 30), []) for _ in range(n_starts)]
+    unused = [add("start", rng.randint(2, 12), []) for _ in range(n_starts)]
     distractor_at = rng.randrange(difficulty) if rng.random() < 0.35 else None
     distractor = None
     for i in range(difficulty):
         left = difficulty - i
         if i == distractor_at:
-            aside = (("start", rng.randint(2, 30), []) if rng.random() < 0.3
+            aside = (("start", rng.randint(2, 12), []) if rng.random() < 0.3
                      else _unary(rng, values, rng.choice(list(values))))
             distractor = add(*aside)
         if len(unused) > 1 and (len(unused) > left or rng.random() < 0.3):
@@ -141,15 +160,16 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
     return Problem("", _tell(problem_facts, rng), str(values[asked]), FAMILY, problem_facts)
 
 
-def _unary(rng: Random, values: dict[str, int], source: str) -> tuple[str, int | None, list[str]]:
+def _unary(rng: Random, values: dict[str, int],
+           source: str) -> tuple[str, int | None, list[str]]:
     x = values[source]
     relations = [name for name, possible in (
         ("times", 2 * x <= LARGEST), ("more", x + 2 <= LARGEST), ("fewer", x > 3),
         ("half", x % 2 == 0 and x > 2)) if possible]
     relation = rng.choice(relations)
-    k = {"times": lambda: rng.randint(2, min(5, LARGEST // x)),
-         "more": lambda: rng.randint(2, min(40, LARGEST - x)),
-         "fewer": lambda: rng.randint(2, min(40, x - 1)),
+    k = {"times": lambda: rng.randint(2, min(4, LARGEST // x)),
+         "more": lambda: rng.randint(2, min(12, LARGEST - x)),
+         "fewer": lambda: rng.randint(2, min(12, x - 1)),
          "half": lambda: None}[relation]()
     return relation, k, [source]
 

@@ -1,0 +1,33 @@
+# PRMLab. `make` alone says what there is. Everything runs from the project's own .venv.
+# Scripts are started as `python -m`, so a folder whose name holds spaces works too.
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test notebooks data models clean
+PY := .venv/bin/python
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup:  ## make .venv and install the pinned packages (the others do this by themselves)
+	@sh scripts/setup.sh
+
+lab: setup  ## open JupyterLab on notebook 00; LAB_ARGS="--no-browser --port 9999" is passed on
+	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+test: setup  ## run every test: unit, notebooks by two routes, browser
+	@$(PY) scripts/run_tests.py $(TEST_ARGS)
+
+notebooks: setup  ## rebuild and execute the notebooks from notebooks/src; ONLY="00 03" for some
+	@$(PY) scripts/make_notebooks.py $(ONLY)
+
+data: setup  ## remake the problem sets and recorded runs in data/ (models: make models)
+	@$(PY) scripts/make_data.py
+	@$(PY) scripts/make_manifest.py
+
+models: setup  ## retrain the tiny models in data/models (about an hour on two cores)
+	@$(PY) scripts/make_models.py $(MODELS_ARGS)
+	@$(PY) scripts/make_manifest.py
+
+clean:  ## remove what was built and cached here; .venv and data stay
+	rm -rf build dist artefacts runs *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find prmlab scripts tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+	  -prune -exec rm -rf {} +

@@ -1,0 +1,108 @@
+"""What the algorithms need of a policy and of a scorer: two batched protocols.
+
+Anything with these methods will do: a model trained here, a public PRM, a server, a toy whose
+values are known in closed form. Both take many prefixes at once, so that many problems are
+searched in lockstep and a model sees full batches; `B` is the number of prefixes or traces.
+
+Conventions: a prefix is a `Trace` with `finished=False`, possibly without any step. Policies
+and scorers return new traces and arrays and change nothing. What a token costs, where a score
+is read and how a step ends is theirs alone.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from prmlab.traces import Trace
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Something that continues prefixes.
+
+    The same prefixes, `n`, `seed` and `temperature` give the same traces on the same machine.
+    Samples of one prefix are independent draws: the same text may come back more than once.
+    """
+
+    def propose(
+        self, prefixes: Sequence[Trace], n: int, *, seed: int, temperature: float = 1.0
+    ) -> list[list[Trace]]:
+        """`n` ways to go one step further from each prefix.
+
+        Args:
+            prefixes: B traces, none of them finished.
+            n: children of each prefix, >= 1.
+            seed: of the sampling.
+            temperature: 0 takes the most likely step, so that all `n` are equal.
+
+        Returns:
+            B lists of `n` traces, each the prefix with exactly one step more, `finished` if
+            that step ended the trace.
+        """
+        ...
+
+    def complete(
+        self, prefixes: Sequence[Trace], n: int, *, seed: int, temperature: float = 1.0
+    ) -> list[list[Trace]]:
+        """`n` rollouts from each prefix to the end.
+
+        Args:
+            prefixes: B traces; a finished one comes back as it is, `n` times.
+            n: rollouts of each prefix, >= 1.
+            seed: of the sampling.
+            temperature: 0 takes the most likely continuation.
+
+        Returns:
+            B lists of `n` traces that begin with the prefix. A rollout cut at the policy's
+            own limit comes back with `finished=False`: it has no answer.
+        """
+        ...
+
+
+@runtime_checkable
+class StepScorer(Protocol):
+    """Something that judges every step of a trace: a PRM, or the exact truth."""
+
+    def score(self, traces: Sequence[Trace]) -> list[np.ndarray]:
+        """The score of every step, given the problem and the steps up to it.
+
+        Args:
+            traces: B traces, finished or not; one without steps gets an empty array.
+
+        Returns:
+            B arrays, the one of a trace with S steps `[S]`: P(the step is right | the problem
+            and the steps before it), in [0, 1]. A score depends on nothing after its step.
+        """
+        ...
+
+
+def scored(scorer: StepScorer, traces: Sequence[Trace]) -> list[np.ndarray]:
+    """`scorer.score(traces)`, once it is known to keep the contract of `StepScorer`.
+
+    Returns:
+        B float arrays, `[S]` each.
+
+    Raises:
+        ValueError: naming the scorer, the trace and the step, if a trace or a step has no score
+            or one too many, or a score is not in [0, 1].
+    """
+    name = type(scorer).__name__
+    results = scorer.score(traces)
+    if len(results) != len(traces):
+        raise ValueError(f"{name}.score must return one array per trace, got {len(results)} "
+                         f"for {len(traces)} traces")
+    arrays = []
+    for i, (trace, result) in enumerate(zip(traces, results, strict=True)):
+        array = np.asarray(result, dtype=float)
+        where = f"{name}.score, trace {i} (problem {trace.problem.id!r})"
+        if array.shape != (len(trace.steps),):
+            raise ValueError(f"{where}: one score per step, got shape {array.shape} "
+                             f"for {len(trace.steps)} steps")
+        wrong = np.flatnonzero(~((array >= 0) & (array <= 1)))
+        if wrong.size:
+            step = wrong[0]
+            raise ValueError(f"{where}: a score must be a probability in [0, 1], got "
+                             f"{float(array[step])!r} at step {step} ({trace.steps[step]!r})")
+        arrays.append(array)
+    return arrays

@@ -1,0 +1,66 @@
+"""Write data/MANIFEST.json: each file's size, hash, and the command and seed that made it.
+
+The command and seed of a model's files come from the `training.json` beside them, those of
+other files from the table here; a file that neither names is an error, so that nothing in data/
+is of unknown origin.
+"""
+
+import json
+import os
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+from prmlab import catalog
+
+BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
+MADE_BY = {  # pattern of the name in data/ -> command, seed
+    "traces/*.jsonl": ("python scripts/make_data.py", 2),
+    "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/*": ("python scripts/evaluate_models.py", 1),
+}
+
+
+def origin(folder: Path, file: str) -> tuple[str, int | None]:
+    """The command and seed of one file of `folder`."""
+    sidecar = (folder / file).parent / "training.json"
+    if sidecar.is_file():
+        card = json.loads(sidecar.read_text("utf-8"))
+        return card["command"], card.get("seed")
+    for pattern, made in MADE_BY.items():
+        if fnmatch(file, pattern):
+            return made
+    if any(fnmatch(file, pattern) for pattern in BY_HAND):
+        return "", None
+    raise SystemExit(f"data/{file} is of unknown origin: name its command in {__file__}")
+
+
+def rows(folder: Path) -> list[dict]:
+    """One row a file, in the order of their names, without hidden files and the manifest."""
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    made = []
+    for file in files:
+        if file == "MANIFEST.json" or any(part.startswith(".") for part in Path(file).parts):
+            continue
+        command, seed = origin(folder, file)
+        made.append({"file": file, "bytes": (folder / file).stat().st_size,
+                     "sha256": catalog.sha256(folder / file), "command": command, "seed": seed})
+    return made
+
+
+def main() -> None:
+    """Write the manifest, and say what it counts."""
+    folder = catalog.data_folder()
+    made = rows(folder)
+    part = folder / "MANIFEST.json.part"
+    part.write_text(json.dumps({"files": made}, indent=1) + "\n", "utf-8")
+    os.replace(part, folder / "MANIFEST.json")
+    megabytes = sum(row["bytes"] for row in made) / 1e6
+    print(f"MANIFEST.json: {len(made)} files, {megabytes:.1f} MB")
+    largest = max(made, key=lambda row: row["bytes"], default=None)
+    if largest and largest["bytes"] > 8_000_000 or megabytes > 40:
+        sys.exit("over the limits of 8 MB a file and 40 MB in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
+
+Stages, in order: `first` and `second` (two runs of one policy), `pick` (policy-weak, policy and
+policy-strong among their snapshots), `traces` (sampled from policy, labelled by the checker),
+`prm`, `orm`, `prm-large`. Each is reproducible from its seed on the same machine, resumes where it
+was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
+hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from prmlab import checker, metrics, problems, scoring, tokens, traces, training
+from prmlab.rewards import PRM
+from prmlab.sampling import LocalPolicy
+from prmlab.traces import Problem, Trace
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
+SEED = 0
+MIX = {"stories": 500, "equations": 250, "expressions": 250}
+EASY, EASY_SHARE = (1, 2), 0.25  # learning to bind a name to its fact is quicker on short stories
+POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here on are theirs
+REWARD_MIX = {"stories": 600, "equations": 400}
+REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
+POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
+PICKED = {"policy-weak": "first-04000", "policy": "first-end", "policy-strong": "second-end"}
+SECOND = {**POLICY, "decay": 0.6}
+
+
+def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: int = POLICY_SEEDS
+           ) -> Iterator[Trace]:
+    """Reference traces of `n` training problems, half of them stories, the `easy` share first.
+
+    One quantity in ten that the question does not need is derived all the same.
+    """
+    rng, made = Random(f"solve/{seed}"), 0
+    number = first_seed
+    while made < n:
+        levels = EASY if made < easy * n else problems.TRAINED_DIFFICULTIES
+        chunk = [p for family, share in MIX.items()
+                 for p in problems.make(family, share, seed=number, difficulty=levels,
+                                        split="train")]
+        Random(number).shuffle(chunk)
+        for problem in chunk[:n - made]:
+            yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
+        made += len(chunk)
+        number += 1
+
+
+def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4, 5)) -> dict:
+    """Share of validation problems whose reference solution is the likeliest token by token."""
+    figures = {}
+    for family in problems.FAMILIES:
+        for level in difficulties:
+            made = problems.make(family, n, seed=SEED, difficulty=level, split="validation")
+            right = 0
+            for problem in made:
+                ids = [*tokens.encode(tokenizer, problems.solve(problem)).ids,
+                       tokenizer.eos_token_id]
+                start = len(tokens.prompt_ids(tokenizer, problem))
+                with torch.no_grad():
+                    best = model(torch.tensor([ids])).logits[0].argmax(-1).tolist()
+                right += best[start - 1:-1] == ids[start:]
+            figures[f"{family}-{level}"] = right / n
+    return figures
+
+
+def hardware() -> dict:
+    """What the run was made on."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines()
+                  if line.startswith("model name")]
+        name = models[0] if models else name
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": name, "threads": torch.get_num_threads(), "gpu": gpu,
+            "torch": torch.__version__, "python": platform.python_version()}
+
+
+def is_main() -> bool:
+    """Whether this is the only process, or the first of several (`accelerate launch`)."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def write_card(folder: Path, **card) -> None:
+    """The JSON sidecar of a model."""
+    card = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(), **card}
+    (folder / "training.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+
+
+def make_policy(run: str, n_traces: int) -> None:
+    """One run over `n_traces` problems, with a snapshot of the weights every 1,000 steps.
+
+    "first" starts from random weights on short problems; "second" goes on from its end with
+    problems of all trained lengths, none of them seen before.
+    """
+    tokenizer, arguments = tokens.build(), POLICY if run == "first" else SECOND
+    if run == "first":
+        model, data = training.new_policy(tokenizer, seed=SEED), solved(n_traces)
+    else:
+        model = LlamaForCausalLM.from_pretrained(RUNS / "snapshots" / "first-end")
+        data = solved(n_traces, seed=SEED + 1, easy=0.0, first_seed=POLICY_SEEDS + 500_000)
+    began = time.time()
+    for record in training.fit_policy(data, base=model, tokenizer=tokenizer, n_traces=n_traces,
+                                      seed=SEED, checkpoint=RUNS / run, checkpoint_every=500,
+                                      validate=lambda m: greedy_accuracy(m, tokenizer, n=40),
+                                      validate_every=1000, **arguments):
+        if not is_main():
+            continue
+        if record.step % 50 == 0 or record.validation:
+            with (RUNS / f"{run}.jsonl").open("a") as log:
+                log.write(json.dumps(record.to_dict()) + "\n")
+        if record.step % 1000 == 0 or record.step == record.n_steps:
+            end = record.step == record.n_steps
+            folder = RUNS / "snapshots" / f"{run}-{'end' if end else f'{record.step:05d}'}"
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            write_card(folder, run=run, step=record.step, traces=record.n_traces,
+                       tokens=record.tokens, arguments=arguments,
+                       minutes=round((time.time() - began) / 60, 1))
+
+
+def pick_policies() -> None:
+    """Name three snapshots, and write beside each its pass@1 on validation problems."""
+    made = problems.mix(300, seed=SEED, split="validation")
+    for name, snapshot in PICKED.items():
+        folder = RUNS / "snapshots" / snapshot
+        shutil.copytree(folder, MODELS / name, dirs_exist_ok=True)
+        policy = LocalPolicy.load(MODELS / name, max_new_tokens=160)
+        rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
+        outcomes = [training.outcome(t) for row in rows for t in row]
+        card = json.loads((folder / "training.json").read_text())
+        lines = (RUNS / f"{card['run']}.jsonl").read_text().splitlines()
+        card |= {"snapshot": snapshot, "validation pass@1": round(float(np.mean(outcomes)), 4),
+                 "curve": [json.loads(line) for line in lines][::4]}
+        (MODELS / name / "training.json").write_text(
+            json.dumps(card, indent=1, sort_keys=True) + "\n")
+        print(f"{name}: pass@1 {np.mean(outcomes):.3f} on {len(made)} validation problems")
+
+
+def reward_problems(n: int, *, part: int) -> list[Problem]:
+    """`n` training problems of the reward models' families, none of which the policy was taught."""
+    made: list[Problem] = []
+    seed = REWARD_SEEDS + 1000 * part
+    while len(made) < n:
+        chunk = [p for family, share in REWARD_MIX.items()
+                 for p in problems.make(family, share, seed=seed, split="train")]
+        Random(seed).shuffle(chunk)
+        made += chunk
+        seed += 1
+    return made[:n]
+
+
+def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
+    """Sample and label training traces; part k of the data is the same whoever makes it."""
+    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)
+    (RUNS / "traces").mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        path = RUNS / "traces" / f"part-{part:02d}.jsonl"
+        if path.exists():
+            continue
+        prefixes = [Trace(p, ()) for p in reward_problems(n_problems, part=part)]
+        sampled = [t for row in policy.complete(prefixes, n_samples, seed=SEED) for t in row]
+        traces.write_jsonl(path, checker.labelled(t for t in sampled if t.steps))
+        right = sum(training.outcome(t) for t in sampled)
+        print(f"{path.name}: {len(sampled)} traces, {right / len(sampled):.1%} right answers, "
+              f"{sum(not t.steps for t in sampled)} without steps left out, {policy.usage}")
+
+
+def training_traces(parts: Sequence[int]) -> list[Trace]:
+    """The labelled traces of these parts."""
+    return [t for part in parts for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
+
+
+def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:
+    """Labelled traces of validation problems, sampled from the same policy."""
+    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)
+    made = problems.mix(n_problems, seed=SEED, families=tuple(REWARD_MIX), split="validation")
+    rows = policy.complete([Trace(p, ()) for p in made], n_samples, seed=SEED)
+    return checker.labelled(t for row in rows for t in row if t.steps)
+
+
+def step_figures(prm: PRM, held_out: Sequence[Trace]) -> dict[str, float]:
+    """AUROC over steps, first-error F1 at threshold 0.5, and best-of-4 by product."""
+    scores = prm.score(held_out)
+    right = [y >= 0 for t in held_out for y in t.labels]
+    f1 = metrics.first_error_f1([scoring.first_error(s) for s in scores],
+                                [first_wrong(t.labels) for t in held_out])
+    return {"auroc": metrics.auroc(np.concatenate(scores), right), "f1": f1.f1,
+            "acc_error": f1.acc_error, "acc_correct": f1.acc_correct,
+            **best_of(held_out, [scoring.aggregate(s, "product") for s in scores])}
+
+
+def first_wrong(labels: Sequence[float]) -> int | None:
+    """The index of the first label below zero."""
+    return next((i for i, y in enumerate(labels) if y < 0), None)
+
+
+def best_of(held_out: Sequence[Trace], values: Sequence[float]) -> dict[str, float]:
+    """Accuracy of the trace with the highest value of each problem, beside pass@1."""
+    by_problem: dict[str, list[tuple[float, bool]]] = {}
+    for trace, value in zip(held_out, values, strict=True):
+        rows = by_problem.setdefault(trace.problem.id, [])
+        rows.append((float(value), training.outcome(trace)))
+    picked = [max(rows)[1] for rows in by_problem.values()]
+    outcomes = [right for rows in by_problem.values() for _, right in rows]
+    return {"best": float(np.mean(picked)), "pass@1": float(np.mean(outcomes))}
+
+
+def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -> None:
+    """Train "prm", "prm-large" (more layers, more parts) or "orm" from the strongest backbone."""
+    data, held_out = training_traces(parts), validation_traces(300)
+    base = MODELS / "policy-strong"
+    if layers is not None:
+        base = PRM.from_backbone(grown(layers), tokenizer=tokens.build(), seed=SEED)
+    if name == "orm":
+        fit, validate = training.fit_orm, lambda orm: {
+            "auroc": metrics.auroc(orm.score(held_out), [training.outcome(t) for t in held_out]),
+            **best_of(held_out, orm.score(held_out))}
+    else:
+        fit, validate = training.fit_prm, lambda prm: step_figures(prm, held_out)
+    curve, began = [], time.time()
+    for record in fit(data, base=base, seed=SEED, checkpoint=RUNS / name, checkpoint_every=500,
+                      validate=validate, validate_every=500, **REWARD):
+        if record.step % 100 == 0 or record.validation:
+            curve.append(record.to_dict())
+            with (RUNS / f"{name}.jsonl").open("a") as log:
+                log.write(json.dumps(record.to_dict()) + "\n")
+    record.model.save(MODELS / name)
+    write_card(MODELS / name, traces=len(data), labels=sum(len(t.steps) for t in data),
+               parts=list(parts), arguments=REWARD, curve=curve,
+               minutes=round((time.time() - began) / 60, 1))
+
+
+def grown(layers: int) -> LlamaForCausalLM:
+    """The strong policy with more layers that at first add nothing (their outputs are zero)."""
+    small = LlamaForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    config = LlamaConfig(**{**small.config.to_dict(), "num_hidden_layers": layers})
+    large, own = LlamaForCausalLM(config), small.state_dict()
+    every = layers // small.config.num_hidden_layers
+    state = {name: own[name] for name in own if ".layers." not in name}
+    for name in large.state_dict():
+        if ".layers." in name:
+            head, index, tail = re.match(r"(.*\.layers\.)(\d+)(\..*)", name).groups()
+            value = own[f"{head}{int(index) // every}{tail}"].clone()
+            added = int(index) % every and tail in (".self_attn.o_proj.weight",
+                                                    ".mlp.down_proj.weight")
+            state[name] = torch.zeros_like(value) if added else value
+    large.load_state_dict(state)
+    return large
+
+
+def main() -> None:
+    """Run one stage."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=("first", "second", "pick", "traces", "prm", "orm",
+                                          "prm-large"))
+    parser.add_argument("--traces", type=int, default=240_000, help="for first and second")
+    parser.add_argument("--parts", type=int, nargs="+", default=list(range(10)),
+                        help="parts of 3,000 problems x 4 traces")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    RUNS.mkdir(exist_ok=True)
+    if args.stage in ("first", "second"):
+        make_policy(args.stage, args.traces)
+    elif args.stage == "pick":
+        pick_policies()
+    elif args.stage == "traces":
+        make_traces(3000, 4, args.parts)
+    else:
+        make_reward(args.stage, args.parts, layers=8 if args.stage == "prm-large" else None)
+
+
+if __name__ == "__main__":
+    main()
