@@ -25,12 +25,12 @@ def tokenizer():
     return tokens.build()
 
 
-@pytest.fixture()
+@pytest.fixture
 def policy(tokenizer):
     return training.new_policy(tokenizer, seed=3, **TINY)
 
 
-@pytest.fixture()
+@pytest.fixture
 def solved():
     return [problems.solve(p) for p in problems.make("stories", 30, seed=5)]
 
