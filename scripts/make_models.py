@@ -242,7 +242,8 @@ def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -
             with (RUNS / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(record.to_dict()) + "\n")
     record.model.save(MODELS / name)
-    write_card(MODELS / name, traces=len(data), parts=list(parts), arguments=REWARD, curve=curve,
+    write_card(MODELS / name, traces=len(data), labels=sum(len(t.steps) for t in data),
+               parts=list(parts), arguments=REWARD, curve=curve,
                minutes=round((time.time() - began) / 60, 1))
 
 
