@@ -1,11 +1,11 @@
-"""Build notebooks/NN_name.ipynb from notebooks/src/NN_name.py: execute, clean, save with outputs.
+"""Build notebooks/NN_name.ipynb from notebooks/src/NN_name.py: execute, clean, save.
 
     python scripts/make_notebooks.py            all of them
     python scripts/make_notebooks.py 00 03      these
     python scripts/make_notebooks.py --check    only say which differ from their source
 
-A source is a jupytext `py:percent` file: cells begin with `# %%` or `# %% [markdown]`. Its first
-cell holds the title and this table, which tests/test_notebooks.py reads:
+A source is a jupytext `py:percent` file: cells begin with `# %%` or `# %% [markdown]`. Its
+first cell holds the title and this table, which tests/test_notebooks.py reads:
 
     | | |
     | --- | --- |
@@ -24,7 +24,9 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def target(source: Path) -> Path:
 
 
 def read_source(source: Path) -> nbformat.NotebookNode:
-    """The notebook that a source describes, without outputs, its cells named by their content."""
+    """The notebook that a source describes, without outputs; cell ids come from the content."""
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -99,6 +101,7 @@ def offline_environment() -> dict[str, str]:
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, *, timeout: int = 300) -> float:
     """Run every cell, outputs into the notebook; the seconds it took."""
+    shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
     client = NotebookClient(notebook, timeout=timeout, kernel_name="python3",
                             store_widget_state=False, record_timing=False,
                             resources={"metadata": {"path": str(folder)}})
@@ -115,7 +118,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
-                output.text = "".join(map(settled, output.text.splitlines(keepends=True)))
+                output.text = "\n".join(map(settled, output.text.split("\n")))
                 last = outputs[-1] if outputs else {}
                 if last.get("output_type") == "stream" and last.name == output.name:
                     last.text += output.text
@@ -129,8 +132,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def settled(line: str) -> str:
     """A line of output as it stands at last: what a carriage return overwrote is gone."""
-    body = line.rstrip("\r\n")
-    return body.rpartition("\r")[2] + line[len(body):].replace("\r", "")
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def build(source: Path) -> list[str]:
@@ -143,8 +145,8 @@ def build(source: Path) -> list[str]:
     stated = re.match(r"\d+", header(notebook).get("To run", ""))
     checked = sum("# NBVAL_CHECK_OUTPUT" in cell.source for cell in notebook.cells)
     kilobytes = target(source).stat().st_size / 1000
-    return [source.stem, str(len(notebook.cells)), str(checked), stated.group() if stated else "-",
-            f"{seconds:.0f}", f"{kilobytes:.0f}"]
+    return [source.stem, str(len(notebook.cells)), str(checked),
+            stated.group() if stated else "-", f"{seconds:.0f}", f"{kilobytes:.0f}"]
 
 
 def main() -> None:

@@ -1,18 +1,22 @@
 """Python without a network: connections to any address but this machine's own are refused.
 
 Python imports a module of this name at its start, from PYTHONPATH. The notebooks are built and
-tested with this folder on it, so that a cell which needs the network fails here, not at a reader's.
+tested with this folder on it: a cell that needs the network fails here, not at a reader's.
 """
 
 import ipaddress
 import os
 import socket
+import tempfile
+from pathlib import Path
 
+PROGRESS = Path(tempfile.gettempdir()) / "prmlab-offline" / "progress.json"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("PRMLAB_PROGRESS", str(PROGRESS))  # not the record of whoever runs this
 
 
 def is_local(host: object) -> bool:
-    """True for the names and addresses of this machine, and for what is no host (None, a path)."""
+    """True for this machine's names and addresses, and for what is no host (None, bytes)."""
     if not isinstance(host, str) or host in ("", "localhost"):
         return True
     try:
