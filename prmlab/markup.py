@@ -19,7 +19,7 @@ MAX_STEPS = 200
 
 
 class Colour(NamedTuple):
-    """One meaning's colour: text on a light ground, text on a dark ground, a tint for either."""
+    """One meaning's colour: for text on light ground, on dark ground, and a tint for either."""
 
     light: str
     dark: str

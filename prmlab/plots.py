@@ -1,4 +1,4 @@
-"""The figures of the notebooks, one function each, from plain data to a figure that shows itself.
+"""The figures of the notebooks, one function each, from plain data to what shows itself.
 
 Each returns a `theme.Figure` (plotly inside, `.figure`; static picture; `.alt`, a sentence
 computed from the data) and shows nothing. Intervals are drawn wherever a number is an
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 def highlight(trace_or_steps: Any, scores: Iterable[float | None] | None = None,
-              truth: Any = None, *, title: str = "", threshold: float | None = None) -> TraceView:
+              truth: Any = None, *, title: str = "",
+              threshold: float | None = None) -> TraceView:
     """A trace as a table: each step's score by a model beside the truth of it.
 
     Args:
@@ -66,7 +67,8 @@ def score_by_step(traces: Sequence[Any], scores: Sequence[Sequence[float]], *,
     if wrong:
         mark = {"color": COLOURS["wrong"].light, "symbol": "x", "size": 12}
         x, y = zip(*wrong)
-        fig.add_scatter(x=x, y=y, mode="markers", marker=mark, name="wrong step", hoverinfo="skip")
+        fig.add_scatter(x=x, y=y, mode="markers", marker=mark, name="wrong step",
+                        hoverinfo="skip")
         fig.update_layout(showlegend=True)
     longest = max((len(view.steps) for view in views), default=1)
     ticks = list(range(0, longest, max(1, longest // 12)))
@@ -105,17 +107,21 @@ def metric_by_labels(points: Any, *, title: str = "What labels buy",
     return _curves(curves, "n_labels", " with {:,.0f} labels", title, x_title, y_title)
 
 
-def reliability(curve: Any, *, title: str = "Reliability") -> theme.Figure:
+def reliability(calibration: Any, *, title: str = "Reliability") -> theme.Figure:
     """The share of right steps among those of like score, beside the diagonal, and the counts.
 
     Args:
-        curve: columns `score` (mean in the bin), `share` (of right steps), `low`, `high`,
-            `count`, [P] each; empty bins left out.
+        calibration: what `metrics.calibration` returns, or columns `mean_predicted`,
+            `observed`, `low`, `high`, `counts`, [P] each; NaN where a bin is empty.
 
     Raises:
-        ValueError: if a column is missing, or columns differ in length.
+        ValueError: if a column is missing, columns differ in length, or all bins are empty.
     """
-    score, share, low, high, count = _columns(curve, ("score", "share", "low", "high", "count"))
+    columns = _columns(calibration, ("mean_predicted", "observed", "low", "high", "counts"))
+    full = [row for row in zip(*columns) if row[-1]]
+    if not full:
+        raise ValueError("nothing to draw: every bin is empty")
+    score, share, low, high, count = (list(column) for column in zip(*full))
     fig = theme.figure(title, height=480)
     style = theme.STYLES[0]
     fig.add_scatter(
@@ -134,11 +140,12 @@ def reliability(curve: Any, *, title: str = "Reliability") -> theme.Figure:
                 "tickvals": [0, max(count)]},
     )
     worst = max(range(len(score)), key=lambda i: abs(score[i] - share[i]))
+    ece = sum(c * abs(a - b) for a, b, c in zip(score, share, count)) / sum(count)
     alt = (
         f"Of {sum(count):,.0f} steps, those scored {score[0]:.2f} on average are right with "
         f"frequency {share[0]:.2f}, those scored {score[-1]:.2f} with {share[-1]:.2f}. The gap "
-        f"is largest at score {score[worst]:.2f}, where {share[worst]:.2f} are right. Vertical "
-        "lines are 95 % intervals."
+        f"is largest at score {score[worst]:.2f}, where {share[worst]:.2f} are right; its mean "
+        f"over all steps (ECE) is {ece:.3f}. Vertical lines are 95 % intervals."
     )
     return theme.Figure(fig, alt)
 
@@ -171,14 +178,17 @@ def learning_curve(records: Iterable[Any], *, title: str = "Training",
     _add_line(fig, "loss, smoothed", at, smooth, theme.STYLES[0], mode="lines")
     fig.update_yaxes(title_text="loss", range=[0, 1.1 * max(smooth) or 1])
     fig.update_layout(yaxis_domain=[0.55, 1] if names else [0, 1])
-    fig.update_xaxes(title_text=x, range=[0, 1.02 * max(at) or 1], anchor="y2" if names else "y")
-    for name, style in zip(names, theme.STYLES[1:]):
+    fig.update_xaxes(title_text=x, range=[0, 1.02 * max(at) or 1],
+                     anchor="y2" if names else "y")
+    styles = theme.styles(["loss, smoothed", *names])
+    for name in names:
         points = [(place, check[name]) for place, check in checks if name in check]
-        _add_line(fig, name, *zip(*points), style)
+        _add_line(fig, name, *zip(*points), styles[name])
         fig.data[-1].yaxis = "y2"
     if names:
-        fig.update_layout(yaxis2={"domain": [0, 0.4], "range": [0, 1.03], "tickvals": [0, 0.5, 1],
-                                  "title": {"text": "validation"}})
+        top = max(1, *(value for _, check in checks for value in check.values()))
+        fig.update_layout(yaxis2={"title": {"text": "validation"}, "domain": [0, 0.4],
+                                  "range": [0, 1.03 * top], "tickvals": [0, top / 2, top]})
     alt = [f"Loss {_trend(smooth[0], smooth[-1])} over {at[-1]:,.0f} {x.rstrip('s')}s."]
     for name in names:
         values = [check[name] for _, check in checks if name in check]
@@ -206,7 +216,8 @@ def aggregation_comparison(results: Mapping[str, Any], *,
     style = theme.STYLES[0]
     fig.add_scatter(
         x=mean, y=order, mode="markers", error_x=_bars(mean, low, high, style),
-        marker={"color": style.colour, "size": 9}, hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        marker={"color": style.colour, "size": 9},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
     room = 0.1 * (max(high) - min(low)) or 0.05
     fig.update_xaxes(title_text=x_title, range=[min(low) - room, max(high) + room])
@@ -215,8 +226,9 @@ def aggregation_comparison(results: Mapping[str, Any], *,
     apart = "do not overlap" if rows[best][1] > rows[worst][2] else "overlap"
     return theme.Figure(
         fig,
-        f"{best} is highest at {mean[-1]:.3f} ({low[-1]:.3f} to {high[-1]:.3f}), {worst} lowest "
-        f"at {mean[0]:.3f} ({low[0]:.3f} to {high[0]:.3f}); their 95 % intervals {apart}.",
+        f"{best} is highest at {mean[-1]:.3f} ({low[-1]:.3f} to {high[-1]:.3f}), {worst} "
+        f"lowest at {mean[0]:.3f} ({low[0]:.3f} to {high[0]:.3f}); their 95 % intervals "
+        f"{apart}.",
     )
 
 
@@ -270,7 +282,8 @@ def _curves(curves: Mapping[str, Any], x: str, place: str, title: str, x_title: 
         raise ValueError("no curve to draw: the mapping from names to curves is empty")
     fig = theme.figure(title, showlegend=len(curves) > 1)
     sentences, ticks = [], set()
-    columns = {name: _columns(curve, (x, "mean", "low", "high")) for name, curve in curves.items()}
+    fields = (x, "mean", "low", "high")
+    columns = {name: _columns(curve, fields) for name, curve in curves.items()}
     styles = theme.styles(columns)
     for name, (n, _, low, high) in columns.items():
         fig.add_scatter(

@@ -80,7 +80,8 @@ def test_colours_differ_for_colour_blind_readers(vision):
 
 
 def test_each_meaning_has_its_own_mark():
-    assert set(MARKS) == set(COLOURS) and len(set(MARKS.values())) == len(MARKS)
+    assert set(MARKS) == set(COLOURS)
+    assert len(set(MARKS.values())) == len(MARKS)
 
 
 def test_meaning_refuses_booleans_and_other_numbers():
@@ -102,12 +103,14 @@ def test_escape_and_printable():
 def test_table_has_caption_and_scopes_and_words():
     page = TraceView.of(STEPS, [0.9, 0.2, 0.1], [1, -1, -1], title="A try")._repr_html_()
     seen = Tags(page)
-    assert seen.tags.count("table") == 1 and "caption" in seen.tags
+    assert seen.tags.count("table") == 1
+    assert "caption" in seen.tags
     assert seen.attributes.count(("scope", "col")) == 4
     assert seen.attributes.count(("scope", "row")) == 3
     for word in ("A try", "0.90", "✓ right", "✗ first error: wrong"):
         assert word in seen.text
-    assert "style" not in seen.tags and "script" not in seen.tags
+    assert "style" not in seen.tags
+    assert "script" not in seen.tags
     # No colour of text is set anywhere: it is the theme's.
     assert not any(v.startswith("color:") or ";color:" in v for _, v in seen.attributes)
 
@@ -134,9 +137,11 @@ def test_hostile_text_is_inert():
 def test_long_text_and_many_steps_are_cut_with_a_count():
     view = TraceView.of(["x" * 100_000] + ["y"] * 300)
     page = view._repr_html_()
-    assert "98,000 more characters" in page and "101 more steps" in page
+    assert "98,000 more characters" in page
+    assert "101 more steps" in page
     assert len(page) < 120_000
-    assert "101 more steps" in str(view) and len(str(view)) < 30_000
+    assert "101 more steps" in str(view)
+    assert len(str(view)) < 30_000
 
 
 def test_verdicts_give_their_words():
@@ -154,21 +159,26 @@ def test_of_a_trace_uses_its_problem_and_labels():
     trace = SimpleNamespace(
         steps=tuple(STEPS), problem=SimpleNamespace(text="How many?"), labels=(1, None, 0))
     view = TraceView.of(trace)
-    assert view.problem == "How many?" and view.first_error is None
-    assert "○ neutral" in str(view) and "? unknown" in str(view)
+    assert view.problem == "How many?"
+    assert view.first_error is None
+    assert "○ neutral" in str(view)
+    assert "? unknown" in str(view)
     assert TraceView.of(trace, truth=[1, 1, -1]).first_error == 2
 
 
 def test_soft_labels_are_probabilities():
     view = TraceView.of(STEPS, truth=[1.0, 0.25, 0.0])
-    assert view.soft and view.first_error is None and "0.00 right" in str(view)
+    assert view.soft
+    assert view.first_error is None
+    assert "0.00 right" in str(view)
     assert not TraceView.of(STEPS, truth=[1.0, 0.0, -1.0]).soft
     assert not TraceView.of(STEPS, truth=[1, 1, 0]).soft
 
 
 def test_numpy_scores_and_threshold():
     view = TraceView.of(STEPS, np.array([0.9, 0.4, 0.1], dtype=np.float32), threshold=0.5)
-    assert "0.40 ▼" in view._repr_html_() and "0.90 ▼" not in view._repr_html_()
+    assert "0.40 ▼" in view._repr_html_()
+    assert "0.90 ▼" not in view._repr_html_()
     assert TraceView.of(STEPS, truth=np.int64(2)).first_error == 2
     assert TraceView.of(STEPS, truth=np.array([1, 0, -1])).labels == (1, 0, -1)
 
@@ -180,7 +190,7 @@ def test_repr_is_one_line_and_bundle_has_both():
     assert "A trace, step by step" in TraceView.of([])._repr_html_()
 
 
-@pytest.mark.parametrize("arguments, message", [
+@pytest.mark.parametrize(("arguments", "message"), [
     ((STEPS, [0.1] * 4), "one score per step: got 3 steps, 4 scores"),
     ((STEPS, None, [1, 1]), "one label per step: got 3 steps, 2 labels"),
     ((STEPS, [0.1, float("nan"), 1]), r"in \[0, 1\], or None; step 1 has nan"),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from prmlab import plots, theme
+from prmlab import metrics, plots, theme
 from prmlab.markup import TraceView
 
 pytest.importorskip("plotly")
@@ -18,8 +18,9 @@ CURVE = {"n": [1, 4, 16], "mean": [0.45, 0.6, 0.81], "low": [0.4, 0.55, 0.77],
          "high": [0.5, 0.65, 0.85]}
 FALLING = SimpleNamespace(n=np.array([1, 4]), mean=np.array([0.45, 0.2]),
                           low=np.array([0.4, 0.1]), high=np.array([0.5, 0.3]))
-BINS = {"score": [0.1, 0.5, 0.9], "share": [0.05, 0.2, 0.95], "low": [0.0, 0.1, 0.9],
-        "high": [0.1, 0.3, 1.0], "count": [100, 20, 5000]}
+NAN = float("nan")
+BINS = {"mean_predicted": [0.1, NAN, 0.5, 0.9], "observed": [0.05, NAN, 0.2, 0.95],
+        "low": [0.0, NAN, 0.1, 0.9], "high": [0.1, NAN, 0.3, 1.0], "counts": [100, 0, 20, 5000]}
 STEPS = ["2x = 20", "x = 10"]
 
 
@@ -54,7 +55,8 @@ def test_every_figure_has_three_small_forms(name):
     bundle = figure._repr_mimebundle_()
     ET.fromstring(bundle["image/svg+xml"])
     assert len(bundle["image/svg+xml"]) < 40_000
-    assert bundle["text/plain"].endswith(".") and bundle == figure._repr_mimebundle_()
+    assert bundle["text/plain"].endswith(".")
+    assert bundle == figure._repr_mimebundle_()
 
 
 def test_sentences_say_the_numbers():
@@ -65,6 +67,8 @@ def test_sentences_say_the_numbers():
     assert "rises from 0.20 with 10 labels to 0.90 with 1,000 labels" in figures["labels"].alt
     assert "largest at score 0.50, where 0.20 are right" in figures["reliability"].alt
     assert "Of 5,120 steps" in figures["reliability"].alt
+    ece = metrics.calibration([0.9, 0.9, 0.2], [1, 0, 0], bins=2)
+    assert f"(ECE) is {ece.ece:.3f}" in plots.reliability(ece).alt
     assert "Loss falls from 2.00 to 0.05 over 400 tokens" in figures["learning"].alt
     assert "F1 rises from 0.12 to 1.00" in figures["learning"].alt
     assert figures["steps"].alt == (
@@ -86,12 +90,14 @@ def test_every_estimate_has_its_spread_drawn():
 def test_hover_gives_the_words_of_the_step_without_markup():
     figure = plots.score_by_step([["<b>hi</b> $1" + "x" * 99]], [[0.5]])
     text = figure.figure.data[0].text[0]
-    assert text.startswith("&lt;b>hi&lt;/b> &#36;1x") and text.endswith("…")
+    assert text.startswith("&lt;b>hi&lt;/b> &#36;1x")
+    assert text.endswith("…")
 
 
 def test_long_training_stays_small():
     figure = plots.learning_curve(records(5000))
-    assert len(figure.svg()) < 40_000 and len(figure.figure.data[0].x) <= 400
+    assert len(figure.svg()) < 40_000
+    assert len(figure.figure.data[0].x) <= 400
     assert figure.figure.data[0].x[-1] == 50_000
 
 
@@ -119,12 +125,15 @@ def test_live_replaces_one_output_and_ends_with_the_whole_figure(monkeypatch):
             break
     assert all(raw and set(obj) == {"image/svg+xml", "text/plain"} for obj, raw in shown[:-1])
     figure, raw = shown[-1]
-    assert isinstance(figure, theme.Figure) and not raw and "over 50 tokens" in figure.alt
+    assert isinstance(figure, theme.Figure)
+    assert not raw
+    assert "over 50 tokens" in figure.alt
 
 
 def test_highlight_is_the_trace_view():
     view = plots.highlight(STEPS, [0.2, 0.7], truth=0, title="t")
-    assert isinstance(view, TraceView) and view.first_error == 0
+    assert isinstance(view, TraceView)
+    assert view.first_error == 0
 
 
 def test_scores_may_be_missing():
@@ -132,11 +141,11 @@ def test_scores_may_be_missing():
     assert figure.alt == "Trace 0 scores lowest at step 1 (0.50). Trace 1 has no scored step."
 
 
-@pytest.mark.parametrize("call, message", [
+@pytest.mark.parametrize(("call", "message"), [
     (lambda: plots.best_of_n({}), "mapping from names to curves is empty"),
     (lambda: plots.best_of_n({"a": {"n": [1]}}), "n, mean, low, high; mean is missing"),
     (lambda: plots.best_of_n({"a": {**CURVE, "low": [1]}}), "equally long, got.*'low': 1"),
-    (lambda: plots.best_of_n({"a": {**CURVE, "n": [0, 1, 2]}}), "log axis and must be positive"),
+    (lambda: plots.best_of_n({"a": {**CURVE, "n": [0, 1, 2]}}), "must be positive, got 0"),
     (lambda: plots.score_by_step([STEPS], []), "one list of scores per trace: got 1 and 0"),
     (lambda: plots.score_by_step([STEPS], [[1]]), "one score per step: got 2 steps, 1 scores"),
     (lambda: plots.learning_curve([]), "at least one record"),

@@ -44,7 +44,8 @@ def test_text_and_lines_have_contrast_on_the_figure_s_own_ground():
 
 def test_named_series_keep_their_style_whatever_stands_beside_them():
     alone, together = theme.styles(["PRM"]), theme.styles(["a", "majority", "PRM", "b"])
-    assert alone["PRM"] == together["PRM"] and alone["PRM"].colour == COLOURS["right"].light
+    assert alone["PRM"] == together["PRM"]
+    assert alone["PRM"].colour == COLOURS["right"].light
     assert len(set(together.values())) == 4
     with pytest.raises(ValueError, match="at most 7 series that can be told apart, got 8"):
         theme.styles("abcdefgh")
@@ -64,7 +65,8 @@ def test_showing_leaves_the_figure_as_it_was():
     shown = theme.Figure(line(), "A sentence.")
     first = shown._repr_mimebundle_()
     assert shown._repr_mimebundle_() == first
-    assert not shown.figure.layout.annotations and repr(shown) == "A sentence."
+    assert not shown.figure.layout.annotations
+    assert repr(shown) == "A sentence."
 
 
 def test_a_figure_needs_its_sentence():
@@ -80,15 +82,18 @@ def test_show_displays_once(capsys):
 def test_use_sets_renderer_and_template():
     import plotly.io as pio
     theme.use()
-    assert pio.renderers.default == "plotly_mimetype" and pio.templates.default == "prmlab"
+    assert pio.renderers.default == "plotly_mimetype"
+    assert pio.templates.default == "prmlab"
 
 
 def test_static_picture_is_well_formed_and_named():
     page = theme.Figure(line(name="<i>x</i>"), 'Say "so" & <go>.').svg()
     root = ET.fromstring(page)
-    assert root.get("role") == "img" and root.get("aria-label") == 'Say "so" & <go>.'
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == 'Say "so" & <go>.'
     texts = [node.text for node in root.iter(SVG + "text")]
-    assert "A title & <b>more</b>" in texts and "<i>x</i>" in texts
+    assert "A title & <b>more</b>" in texts
+    assert "<i>x</i>" in texts
     assert page == theme.Figure(line(name="<i>x</i>"), 'Say "so" & <go>.').svg()
 
 
@@ -97,7 +102,7 @@ def test_points_stand_where_the_axes_say():
     fig.update_layout(margin={"l": 100, "r": 20, "t": 50, "b": 50}, width=520, height=300)
     fig.update_xaxes(type="log", range=[0, 1])
     fig.update_yaxes(range=[0, 1])
-    dots = [node for node in ET.fromstring(svg.picture(fig)).iter(SVG + "circle")]
+    dots = list(ET.fromstring(svg.picture(fig)).iter(SVG + "circle"))
     assert [float(dot.get("cx")) for dot in dots] == [100, 220.4, 340.8]
     assert [float(dot.get("cy")) for dot in dots] == [150, 200, 100]
 
@@ -108,7 +113,7 @@ def test_missing_points_are_left_out():
     assert svg.picture(fig).count("<circle") == 1
 
 
-@pytest.mark.parametrize("trace, message", [
+@pytest.mark.parametrize(("trace", "message"), [
     ({"type": "pie", "values": [1]}, "pie"),
     ({"type": "scatter", "x": [1], "y": [1], "fill": "tozeroy"}, "tozeroy"),
     ({"type": "scatter", "x": [1], "y": [1], "mode": "markers", "marker": {"symbol": "star"}},
