@@ -80,8 +80,7 @@ def cohen_kappa(
     rng = np.random.default_rng(seed)
     tables = rng.multinomial(len(a), table.ravel() / len(a), size=draws)
     kappa, observed, expected = (x[0] for x in _kappa(table[None]))
-    drawn = _kappa(tables.reshape(-1, *table.shape))[0]
-    low, high = (np.nan, np.nan) if np.isnan(drawn).all() else percentiles(drawn, level)
+    low, high = percentiles(_kappa(tables.reshape(-1, *table.shape))[0], level)
     return Kappa(float(kappa), float(low), float(high), float(observed), float(expected),
                  labels, table)
 

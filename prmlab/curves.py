@@ -200,10 +200,7 @@ def recovered_gain(
     gain, room = weights @ (curve.per_problem - below), weights @ (oracle.per_problem - below)
     share = np.full(gain.shape, np.nan)
     np.divide(gain, room, out=share, where=room > 1e-12)
-    ends = np.full((2, len(curve.n)), np.nan)
-    known = ~np.isnan(share[1:]).all(axis=0)
-    ends[:, known] = percentiles(share[1:, known], level)
-    return Gain(curve.n, share[0], ends[0], ends[1])
+    return Gain(curve.n, share[0], *percentiles(share[1:], level))
 
 
 def curve_of(

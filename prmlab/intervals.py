@@ -60,10 +60,14 @@ def resample_weights(n: int, *, seed: int, draws: int = DRAWS) -> np.ndarray:
 def percentiles(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends of the central `level` of `draws`, along the first axis.
 
-    A draw that is NaN (an undefined statistic) is left out.
+    A draw that is NaN (an undefined statistic) is left out; if all are, so are the ends.
     """
     tail = (1.0 - check_level(level)) / 2.0
-    low, high = np.nanquantile(draws, [tail, 1.0 - tail], axis=0)
+    columns = draws.reshape(len(draws), -1)
+    ends = np.full((2, columns.shape[1]), np.nan)
+    known = ~np.isnan(columns).all(axis=0)
+    ends[:, known] = np.nanquantile(columns[:, known], [tail, 1.0 - tail], axis=0)
+    low, high = ends.reshape(2, *draws.shape[1:])
     return low, high
 
 

@@ -239,7 +239,8 @@ def test_wilson_by_hand():
 def test_wilson_contains_the_rate(n, data):
     k = data.draw(st.integers(0, n))
     low, high = intervals.wilson(k, n)
-    assert 0 <= low <= k / n + 1e-12 and k / n - 1e-12 <= high <= 1
+    assert 0 <= low <= k / n + 1e-12
+    assert k / n - 1e-12 <= high <= 1
 
 
 def test_bootstrap_mean_matches_the_standard_error():

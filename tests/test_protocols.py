@@ -44,7 +44,7 @@ def test_scores_that_keep_the_contract_come_back_as_arrays():
 
 @pytest.mark.parametrize(("scores", "message"), [
     ([[0.5, 0.5]], "Fixed.score must return one array per trace, got 1 for 2 traces"),
-    ([[0.5], []], r"trace 0 \(problem 'p7'\): one score per step, got shape \(1,\) for 2 steps"),
+    ([[0.5], []], r"trace 0 \(problem 'p7'\): one score per step.*\(1,\) for 2 steps"),
     ([[0.5, 0.5], [0.5]], "trace 1 .*for 0 steps"),
     ([[0.5, 1.5], []], r"in \[0, 1\], got 1.5 at step 1 \('Answer: 2'\)"),
     ([[float("nan"), 0.5], []], r"got nan at step 0 \('1 \+ 1 = 2'\)"),
