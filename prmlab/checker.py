@@ -1,14 +1,14 @@
 """The exact verdict on every step of a trace of a built-in family.
 
-Asks the problem's family, which knows the truth. Also finds arithmetic errors in free text of any
-problem, by its arithmetic claims alone; that says nothing about a step that claims no arithmetic.
+Asks the problem's family, which knows the truth. Also finds arithmetic errors in the free text
+of any problem, by its arithmetic claims alone: that says nothing of a step that makes none.
 """
 
 from collections.abc import Iterable, Sequence
 
 from prmlab import problems
 from prmlab.traces import Trace
-from prmlab.verdicts import Verdict as Verdict
+from prmlab.verdicts import Verdict
 
 SOURCE = "exact"  # the `source` of labels made here
 
@@ -26,7 +26,7 @@ def check(trace: Trace) -> list[Verdict]:
         {'right'}
     """
     if not trace.steps:
-        raise ValueError(f"a trace must have at least one step to be checked, got none (problem "
+        raise ValueError("a trace must have at least one step to be checked, got none (problem "
                          f"{trace.problem.id!r}); add steps, or skip traces nobody has begun")
     return problems.family_of(trace.problem).check(trace.problem, trace.steps)
 

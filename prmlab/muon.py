@@ -51,8 +51,8 @@ class Muon(torch.optim.Optimizer):
                           {"params": outside, "muon": False, "share": ADAM_SHARE}], defaults)
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
-        """One update of every parameter that has a gradient."""
+    def step(self, closure: None = None) -> None:
+        """One update of every parameter that has a gradient; `closure` is not used."""
         for group in self.param_groups:
             update = self._muon if group["muon"] else self._adamw
             update(group, [p for p in group["params"] if p.grad is not None])

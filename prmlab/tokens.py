@@ -18,7 +18,7 @@ from prmlab import problems
 from prmlab.traces import Problem, Trace
 
 SEPARATOR = "\n"
-SYMBOLS = "\n . , ? : ; ( ) = + - * / x".split(" ")
+SYMBOLS = ["\n", ".", ",", "?", ":", ";", "(", ")", "=", "+", "-", "*", "/", "x"]
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 WORD = r"\n|\d|[A-Za-z]+|[^\sA-Za-z\d]"
 

@@ -1,7 +1,8 @@
 """Training a policy, an ORM and a PRM: generators that yield one record a step.
 
-One loop serves all three; what differs is the loss, and each loss is a function of ids and targets.
-Accelerate places model and batches (`accelerate launch` runs the same call on several devices).
+One loop serves all three; what differs is the loss, and each loss is a function of hidden states
+and targets. Accelerate places things: under `accelerate launch` every process takes its share of
+each batch and gradients are added up, which is the whole batch's gradient whatever their number.
 A checkpoint is safetensors and JSON, no pickles: model, optimizer, position. Resuming replays the
 order of batches, which follows from the seed alone, so an interrupted run ends at the same weights.
 Padding is on the right and attention causal, so no mask is needed: what is read never sees padding.
@@ -38,7 +39,8 @@ class Record:
     """What one optimizer step saw: position, loss (mean over its targets), speed, memory.
 
     `tokens` are those trained on so far (padding not counted), `memory_mb` is the device's peak, or
-    the process's resident memory on a CPU. `model` is the model as it stands, usable at any time.
+    the process's resident memory on a CPU. `n_skipped` traces had nothing to learn from and were
+    left out. `model` is the model as it stands, usable at any time.
     """
 
     step: int
@@ -50,6 +52,7 @@ class Record:
     tokens_per_s: float
     memory_mb: float
     device: str
+    n_skipped: int = 0
     validation: dict[str, float] | None = None
     model: Any = field(default=None, repr=False)
 
@@ -167,20 +170,27 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
     """
     prm = base if isinstance(base, PRM) else PRM.from_backbone(base, seed=seed)
 
-    def example(trace: Trace, encoded: tokens.Encoded) -> Example:
+    def targets_of(trace: Trace) -> list[float | None]:
         if trace.labels is None:
             raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it first, "
                              "for example with checker.labelled")
-        wanted = step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
-        kept = [(at, y) for at, y in zip(encoded.step_ends, wanted, strict=True) if y is not None]
+        return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
+
+    def example(trace: Trace, encoded: tokens.Encoded) -> Example:
+        kept = [(at, y) for at, y in zip(encoded.step_ends, targets_of(trace), strict=True)
+                if y is not None]
         return Example(encoded.ids, tuple(at for at, _ in kept), tuple(y for _, y in kept))
 
     def loss(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         log_p = torch.log_softmax(prm.model.score(hidden).float(), dim=-1)  # [n, 2], 1 = right
         return -(targets * log_p[:, 1] + (1 - targets) * log_p[:, 0]).sum()
 
-    yield from _fit(prm.model, prm.model.model, prm.tokenizer, traces, example, loss, result=prm,
-                    epochs=epochs, seed=seed, separator=prm.separator, **options)
+    usable = [t for t in traces if any(y is not None for y in targets_of(t))]
+    if traces and not usable:
+        raise ValueError(f"none of the {len(traces)} traces has a labelled step to learn from")
+    yield from _fit(prm.model, prm.model.base_model, prm.tokenizer, usable, example, loss,
+                    result=prm, epochs=epochs, seed=seed, separator=prm.separator,
+                    n_skipped=len(traces) - len(usable), **options)
 
 
 def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1, seed: int = 0,
@@ -206,8 +216,10 @@ def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1,
         logits = orm.model.score(hidden).float()[:, 0]
         return binary_cross_entropy_with_logits(logits, targets, reduction="sum")
 
-    yield from _fit(orm.model, orm.model.model, orm.tokenizer, traces, example, loss, result=orm,
-                    epochs=epochs, seed=seed, separator=orm.separator, **options)
+    usable = [t for t in traces if t.steps]
+    yield from _fit(orm.model, orm.model.base_model, orm.tokenizer, usable, example, loss,
+                    result=orm, epochs=epochs, seed=seed, separator=orm.separator,
+                    n_skipped=len(traces) - len(usable), **options)
 
 
 def outcome(trace: Trace) -> bool:
@@ -230,65 +242,96 @@ def learning_rate(step: int, n_steps: int, *, lr: float, warmup: int, decay: flo
 
 
 def _fit(model, body, tokenizer, traces, example, loss_of, *, result, epochs, seed,
-         n_traces=None, lr=0.01, batch_size=32, warmup=100, decay=0.5, weight_decay=0.01,
-         device=None, checkpoint=None, checkpoint_every=500, validate: Validate | None = None,
-         validate_every=1000, separator=tokens.SEPARATOR) -> Iterator[Record]:
+         n_traces=None, n_skipped=0, lr=0.01, batch_size=32, warmup=100, decay=0.5,
+         weight_decay=0.01, device=None, checkpoint=None, checkpoint_every=500,
+         validate: Validate | None = None, validate_every=1000, separator=tokens.SEPARATOR
+         ) -> Iterator[Record]:
     count = len(traces) if n_traces is None else n_traces
     if not count:
         raise ValueError("there are no traces to train on")
-    accelerator = Accelerator(cpu=device == "cpu")
+    accelerator = _accelerator(device)
     n_steps = epochs * math.ceil(count / batch_size)
-    optimizer = Muon(model, lr=lr, weight_decay=weight_decay)
     model.train()
-    accelerator.prepare(model)
-    optimizer = accelerator.prepare(optimizer)
+    model.to(accelerator.device)
+    optimizer = accelerator.prepare(Muon(model, lr=lr, weight_decay=weight_decay))
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
                 "warmup": warmup, "decay": decay, "weight_decay": weight_decay}
     done = checkpoints.restore(checkpoint, model, optimizer, settings) if checkpoint else None
     seen = done or {"step": 0, "tokens": 0, "traces": 0}
-    batches = _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator)
     began, tokens_before = time.perf_counter(), seen["tokens"]
-    bar = tqdm(total=n_steps, initial=seen["step"], delay=2, mininterval=1, unit="step")
-    for step, batch in enumerate(batches):
-        if step < seen["step"]:
-            continue
+    bar = tqdm(total=n_steps, initial=seen["step"], delay=2, mininterval=1, unit="step",
+               disable=not accelerator.is_main_process)
+    limit = getattr(model.config, "max_position_embeddings", None)
+    batches = _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator, limit)
+    for step, batch in enumerate(islice(batches, seen["step"], None), start=seen["step"]):
         rate = learning_rate(step, n_steps, lr=lr, warmup=warmup, decay=decay)
         loss = _step(accelerator, body, optimizer, loss_of, batch, rate, step)
         seen = {"step": step + 1, "tokens": seen["tokens"] + sum(len(e.ids) for e in batch),
                 "traces": seen["traces"] + len(batch)}
         last = step + 1 == n_steps
-        figures = None
-        if validate and (last or (step + 1) % validate_every == 0):
-            model.eval()
-            figures = validate(result)
-            model.train()
-        if checkpoint and (last or (step + 1) % checkpoint_every == 0):
+        model.train(not last)
+        figures = _validated(model, result, validate) if validate and (
+            last or (step + 1) % validate_every == 0) else None
+        due = last or (step + 1) % checkpoint_every == 0
+        if checkpoint and due and accelerator.is_main_process:
             checkpoints.save(checkpoint, model, optimizer, settings, seen)
-        if last:
-            model.eval()
         bar.update()
         yield Record(step + 1, n_steps, seen["traces"], seen["tokens"], loss, rate,
                      (seen["tokens"] - tokens_before) / (time.perf_counter() - began),
-                     _memory_mb(accelerator.device), str(accelerator.device), figures, result)
+                     _memory_mb(accelerator.device), str(accelerator.device), n_skipped, figures,
+                     result)
     bar.close()
 
 
+def _accelerator(device: str | None) -> Accelerator:
+    on_gpu = torch.cuda.is_available() and device != "cpu"
+    if device is not None and device != "cpu" and not on_gpu:
+        raise ValueError(f'device {device!r} is not at hand here; leave it out, or pass "cpu"')
+    return Accelerator(cpu=not on_gpu, mixed_precision="bf16" if on_gpu else "no")
+
+
+def _validated(model, result, validate: Validate) -> dict[str, float]:
+    was_training = model.training
+    model.eval()
+    figures = validate(result)
+    model.train(was_training)
+    return figures
+
+
 def _step(accelerator, body, optimizer, loss_of, batch, rate: float, step: int) -> float:
-    ids, rows, columns, targets = _tensors(batch, accelerator.device)
-    if not len(targets):
-        raise ValueError(f"batch {step} has no labelled step; drop traces whose labels are all None")
+    n_targets = sum(len(e.at) for e in batch)
+    own = batch[accelerator.process_index::accelerator.num_processes]
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
-    with accelerator.autocast():
-        hidden = body(input_ids=ids, use_cache=False).last_hidden_state  # [B, T, C]
-    loss = loss_of(hidden[rows, columns], targets) / len(targets)
-    if not torch.isfinite(loss):
-        raise ValueError(f"the loss of step {step} is {loss.item()}; lower lr, or look at the "
+    loss = torch.zeros((), device=accelerator.device)
+    if own:
+        ids, rows, columns, targets = _tensors(own, accelerator.device)
+        with accelerator.autocast():
+            hidden = body(input_ids=ids, use_cache=False).last_hidden_state  # [B, T, C]
+        loss = loss_of(hidden[rows, columns], targets) / n_targets
+        accelerator.backward(loss)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    total = _sum_over_processes(accelerator, parameters, loss.detach())
+    if not math.isfinite(total):
+        raise ValueError(f"the loss of step {step} is {total}; lower lr, or look at the "
                          f"{len(batch)} traces of that batch")
-    accelerator.backward(loss)
     accelerator.clip_grad_norm_(optimizer.param_groups[1]["params"], 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return total
+
+
+def _sum_over_processes(accelerator, parameters, loss: torch.Tensor) -> float:
+    """Add up gradients and loss: with each process's share of a batch that is the whole batch's."""
+    if accelerator.num_processes > 1:
+        for p in parameters:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        flat = torch.cat([loss.reshape(1), *(p.grad.reshape(-1) for p in parameters)])
+        torch.distributed.all_reduce(flat)
+        loss, place = flat[0], 1
+        for p in parameters:
+            p.grad.copy_(flat[place:place + p.numel()].view_as(p))
+            place += p.numel()
     return loss.item()
 
 
@@ -302,14 +345,17 @@ def _tensors(batch: Sequence[Example], device) -> tuple[torch.Tensor, ...]:
     return tuple(t.to(device) for t in (ids, rows, columns, targets))
 
 
-def _batches(traces, example, tokenizer, count, epochs, batch_size, seed,
-             separator) -> Iterator[list[Example]]:
+def _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator,
+             limit) -> Iterator[list[Example]]:
     for epoch in range(epochs):
         rng = Random(f"{seed}/{epoch}")
         source = _ordered(traces, count, rng)
         while pool := list(islice(source, POOL * batch_size)):
             pairs = zip(pool, tokens.encode_many(tokenizer, pool, separator=separator), strict=True)
             made = sorted((example(t, e) for t, e in pairs), key=lambda e: len(e.ids))
+            if limit is not None and len(made[-1].ids) > limit:
+                raise ValueError(f"a trace has {len(made[-1].ids)} ids, the model's limit is "
+                                 f"{limit}; leave such traces out (nothing is cut silently)")
             batches = [made[i:i + batch_size] for i in range(0, len(made), batch_size)]
             rng.shuffle(batches)
             yield from batches

@@ -1,19 +1,22 @@
-"""Train the tiny models of `data/models`, each stage on its own: python scripts/make_models.py STAGE.
+"""Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
 
-Stages, in order: `policy` (one run; its snapshots are policy-weak, policy and policy-strong),
-`traces` (sampled from the policy and labelled by the checker), `prm`, `orm`, `prm-large`.
-Each is reproducible from its seed on the same machine, resumes where it was cut off (checkpoints in
-`runs/`), and leaves a `training.json` with command, seed, hardware, minutes and validation curve.
+Stages, in order: `first` and `second` (two runs of one policy), `pick` (policy-weak, policy and
+policy-strong among their snapshots), `traces` (sampled from policy, labelled by the checker),
+`prm`, `orm`, `prm-large`. Each is reproducible from its seed on the same machine, resumes where it
+was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
+hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
 
 import argparse
 import itertools
 import json
+import os
 import platform
 import re
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -37,27 +40,24 @@ REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
 POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
 
 
-def training_problems(n: int):
-    """`n` training problems: half stories, short ones first, the rest from all trained lengths."""
-    made = 0
-    for seed in itertools.count(POLICY_SEEDS):
-        levels = EASY if made < EASY_SHARE * n else problems.TRAINED_DIFFICULTIES
+def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: int = POLICY_SEEDS
+           ) -> Iterator[Trace]:
+    """Reference traces of `n` training problems, half of them stories, the `easy` share first.
+
+    One quantity in ten that the question does not need is derived all the same.
+    """
+    rng, made = Random(f"solve/{seed}"), 0
+    for number in itertools.count(first_seed):
+        levels = EASY if made < easy * n else problems.TRAINED_DIFFICULTIES
         chunk = [p for family, share in MIX.items()
-                 for p in problems.make(family, share, seed=seed, difficulty=levels,
-                                         split="train")]
-        Random(seed).shuffle(chunk)
+                 for p in problems.make(family, share, seed=number, difficulty=levels,
+                                        split="train")]
+        Random(number).shuffle(chunk)
         for problem in chunk[:n - made]:
-            yield problem
+            yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
         made += len(chunk)
         if made >= n:
             return
-
-
-def solved(n: int, seed: int = SEED):
-    """Reference traces of `n` training problems; one quantity in ten aside is derived."""
-    rng = Random(f"solve/{seed}")
-    for problem in training_problems(n):
-        yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
 
 
 def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4, 5)) -> dict:
@@ -91,34 +91,70 @@ def hardware() -> dict:
             "torch": torch.__version__, "python": platform.python_version()}
 
 
+def is_main() -> bool:
+    """Whether this is the only process, or the first of several (`accelerate launch`)."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def write_card(folder: Path, **card) -> None:
     """The JSON sidecar of a model."""
     card = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(), **card}
     (folder / "training.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 
-def make_policy(n_traces: int, snapshots: dict[str, int]) -> None:
-    """One run over `n_traces` problems; snapshots by name after so many steps, the end is strong."""
+def make_policy(run: str, n_traces: int) -> None:
+    """One run over `n_traces` problems, with a snapshot of the weights every 1,000 steps.
+
+    "first" starts from random weights on short problems; "second" goes on from its end with
+    problems of all trained lengths, none of them seen before.
+    """
     tokenizer = tokens.build()
-    model = training.new_policy(tokenizer, seed=SEED)
-    curve, began = [], time.time()
-    wanted = {step: name for name, step in snapshots.items()}
-    for record in training.fit_policy(solved(n_traces), base=model, tokenizer=tokenizer, n_traces=n_traces,
-                                      seed=SEED, checkpoint=RUNS / "policy", checkpoint_every=1000,
-                                      validate=lambda m: greedy_accuracy(m, tokenizer, n=50),
-                                      validate_every=1500, **POLICY):
+    if run == "first":
+        model, data = training.new_policy(tokenizer, seed=SEED), solved(n_traces)
+    else:
+        model = LlamaForCausalLM.from_pretrained(RUNS / "snapshots" / "first-end")
+        data = solved(n_traces, seed=SEED + 1, easy=0.0, first_seed=POLICY_SEEDS + 500_000)
+    began = time.time()
+    for record in training.fit_policy(data, base=model, tokenizer=tokenizer, n_traces=n_traces,
+                                      seed=SEED, checkpoint=RUNS / run, checkpoint_every=500,
+                                      validate=lambda m: greedy_accuracy(m, tokenizer, n=40),
+                                      validate_every=1000, **POLICY):
+        if not is_main():
+            continue
         if record.step % 50 == 0 or record.validation:
-            curve.append(record.to_dict())
-            with (RUNS / "policy.jsonl").open("a") as log:
+            with (RUNS / f"{run}.jsonl").open("a") as log:
                 log.write(json.dumps(record.to_dict()) + "\n")
-        name = "policy-strong" if record.step == record.n_steps else wanted.get(record.step)
-        if name or record.step % 1000 == 0:
-            folder = MODELS / name if name else RUNS / "snapshots" / f"{record.step:06d}"
+        if record.step % 1000 == 0 or record.step == record.n_steps:
+            end = record.step == record.n_steps
+            folder = RUNS / "snapshots" / f"{run}-{'end' if end else f'{record.step:05d}'}"
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            write_card(folder, step=record.step, traces=record.n_traces, tokens=record.tokens,
-                       minutes=round((time.time() - began) / 60, 1), arguments=POLICY,
-                       curve=curve[-1:])
+            write_card(folder, run=run, step=record.step, traces=record.n_traces,
+                       tokens=record.tokens, arguments=POLICY,
+                       minutes=round((time.time() - began) / 60, 1))
+
+
+def pick_policies() -> None:
+    """The end of the second run is policy-strong; policy and policy-weak are the snapshots whose
+    pass@1 on validation problems is nearest to 1/2 and 1/4."""
+    made = problems.mix(300, seed=SEED, split="validation")
+    passed = {}
+    for folder in sorted((RUNS / "snapshots").iterdir()):
+        policy = LocalPolicy.load(folder, max_new_tokens=160)
+        rows = policy.complete([Trace(p, ()) for p in made], 1, seed=SEED)
+        passed[folder] = float(np.mean([training.outcome(t) for (t,) in rows]))
+        print(f"{folder.name}: pass@1 {passed[folder]:.3f} on {len(made)} validation problems")
+    chosen = {"policy-strong": RUNS / "snapshots" / "second-end",
+              "policy": min(passed, key=lambda f: abs(passed[f] - 0.5)),
+              "policy-weak": min(passed, key=lambda f: abs(passed[f] - 0.25))}
+    for name, folder in chosen.items():
+        shutil.copytree(folder, MODELS / name, dirs_exist_ok=True)
+        card = json.loads((folder / "training.json").read_text())
+        card |= {"snapshot": folder.name, "validation pass@1": round(passed[folder], 4),
+                 "curve": [json.loads(line) for line in
+                           (RUNS / f"{card['run']}.jsonl").read_text().splitlines()][::4]}
+        (MODELS / name / "training.json").write_text(
+            json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 
 def reward_problems(n: int, *, part: int) -> list[Problem]:
@@ -192,7 +228,9 @@ def best_of(held_out: Sequence[Trace], values: Sequence[float]) -> dict[str, flo
 def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -> None:
     """Train "prm", "prm-large" (more layers, more parts) or "orm" from the strongest backbone."""
     data, held_out = training_traces(parts), validation_traces(300)
-    base = MODELS / "policy-strong" if layers is None else grown(layers)
+    base = MODELS / "policy-strong"
+    if layers is not None:
+        base = PRM.from_backbone(grown(layers), tokenizer=tokens.build(), seed=SEED)
     if name == "orm":
         fit, validate = training.fit_orm, lambda orm: {
             "auroc": metrics.auroc(orm.score(held_out), [training.outcome(t) for t in held_out]),
@@ -233,16 +271,19 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("policy", "traces", "prm", "orm", "prm-large"))
-    parser.add_argument("--traces", type=int, default=240_000, help="for policy")
+    parser.add_argument("stage", choices=("first", "second", "pick", "traces", "prm", "orm",
+                                          "prm-large"))
+    parser.add_argument("--traces", type=int, default=240_000, help="for first and second")
     parser.add_argument("--parts", type=int, nargs="+", default=list(range(10)),
                         help="parts of 3,000 problems x 4 traces")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     RUNS.mkdir(exist_ok=True)
-    if args.stage == "policy":
-        make_policy(args.traces, {})
+    if args.stage in ("first", "second"):
+        make_policy(args.stage, args.traces)
+    elif args.stage == "pick":
+        pick_policies()
     elif args.stage == "traces":
         make_traces(3000, 4, args.parts)
     else:

@@ -1,11 +1,11 @@
-"""Build notebooks/NN_name.ipynb from notebooks/src/NN_name.py: execute, clean, save with outputs.
+"""Build notebooks/NN_name.ipynb from notebooks/src/NN_name.py: execute, clean, save.
 
     python scripts/make_notebooks.py            all of them
     python scripts/make_notebooks.py 00 03      these
     python scripts/make_notebooks.py --check    only say which differ from their source
 
-A source is a jupytext `py:percent` file: cells begin with `# %%` or `# %% [markdown]`. Its first
-cell holds the title and this table, which tests/test_notebooks.py reads:
+A source is a jupytext `py:percent` file: cells begin with `# %%` or `# %% [markdown]`. Its
+first cell holds the title and this table, which tests/test_notebooks.py reads:
 
     | | |
     | --- | --- |
@@ -55,7 +55,7 @@ def target(source: Path) -> Path:
 
 
 def read_source(source: Path) -> nbformat.NotebookNode:
-    """The notebook that a source describes, without outputs, its cells named by their content."""
+    """The notebook that a source describes, without outputs; cell ids come from the content."""
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -143,8 +143,8 @@ def build(source: Path) -> list[str]:
     stated = re.match(r"\d+", header(notebook).get("To run", ""))
     checked = sum("# NBVAL_CHECK_OUTPUT" in cell.source for cell in notebook.cells)
     kilobytes = target(source).stat().st_size / 1000
-    return [source.stem, str(len(notebook.cells)), str(checked), stated.group() if stated else "-",
-            f"{seconds:.0f}", f"{kilobytes:.0f}"]
+    return [source.stem, str(len(notebook.cells)), str(checked),
+            stated.group() if stated else "-", f"{seconds:.0f}", f"{kilobytes:.0f}"]
 
 
 def main() -> None:

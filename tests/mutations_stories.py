@@ -1,9 +1,9 @@
 """Changes to right traces of stories whose effect is known without asking the checker.
 
-`mutate` breaks a trace at one step; `harmless` rewrites it so that it stays right. What must be
-found is argued from the problem's facts alone: a changed statement is false because no fact says
-it, a changed computation because it gives another value than the true one. Where such a change
-could be true by accident it is not made.
+`mutate` breaks a trace at one step; `harmless` rewrites it so that it stays right. What must
+be found is argued from the problem's facts alone: a changed statement is false because no fact
+says it, a changed computation because it gives another value than the true one. Where such a
+change could be true by accident it is not made.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,8 +20,9 @@ NONSENSE = (
     "{a} has 3 times as many as: 3 * {v} = 12", "{a} has 9**9**9", "((((", "\0", "😀", "= {v}",
     "{a} has \u202e{v}", "Answer:", "Answer: {a}", "Answer: {v} zebras", "{a} has {v} or more",
 )
-WORDS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-         "fifteen sixteen seventeen eighteen nineteen twenty").split()
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+         "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+         "eighteen", "nineteen", "twenty")
 
 
 class Mutation(NamedTuple):
@@ -105,7 +106,7 @@ def value_of(left: int, op: str, right: int) -> int | None:
     return {"+": left + right, "-": left - right, "*": left * right}[op]
 
 
-# -- harmful ------------------------------------------------------------------------------------
+# -- harmful -----------------------------------------------------------------------------------
 
 
 def mutate(problem: Problem, steps: Sequence[str], rng: Random) -> Mutation:
@@ -221,7 +222,8 @@ def other_relation(world: World, steps: list[str], rng: Random) -> Mutation | No
     fact = world.facts[subject(steps[i])]
     if fact["relation"] == "together":
         return None
-    relation = rng.choice([r for r in ("times", "more", "fewer", "half") if r != fact["relation"]])
+    others = [r for r in ("times", "more", "fewer", "half") if r != fact["relation"]]
+    relation = rng.choice(others)
     said = {**fact, "relation": relation, "k": fact["k"] or rng.randint(2, 9)}
     left, op, right = operands(said if rng.random() < 0.5 else fact, world.values)
     value = value_of(left, op, right)
@@ -311,17 +313,17 @@ def late(world: World, steps: list[str], rng: Random) -> Mutation | None:
 HARMFUL: dict[str, Callable[[World, list[str], Random], Mutation | None]] = {
     function.__name__: function
     for function in (slip, other_number, other_operator, other_source, other_relation,
-                     other_constant, other_subject, removed, other_answer, early_answer, nonsense,
-                     late)
+                     other_constant, other_subject, removed, other_answer, early_answer,
+                     nonsense, late)
 }
 
 
-# -- harmless -----------------------------------------------------------------------------------
+# -- harmless ----------------------------------------------------------------------------------
 
 
 def harmless(problem: Problem, steps: Sequence[str],
              rng: Random) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The trace in another order, with true steps added, each in other words; and its labels."""
+    """The trace in another order and other words, with true steps added; and its labels."""
     world = World(problem)
     names = _reordered(world, [subject(step) for step in steps[:-1]], rng)
     out: list[tuple[str, int]] = []
@@ -372,8 +374,9 @@ def _restated(world: World, derived: set[str], rng: Random) -> str:
     kind = rng.randrange(3)
     if kind == 0 or (kind == 2 and not derived):
         name = rng.choice(told)
-        return rng.choice(("{a} has {v}", "{a} has {v} {item}.", "With {a} there are {v} {item}",
-                           "{a}: {v}", "{a} = {v}")).format(
+        return rng.choice((
+            "{a} has {v}", "{a} has {v} {item}.", "With {a} there are {v} {item}",
+            "{a}: {v}", "{a} = {v}")).format(
             a=name, v=world.values[name], item=world.item)
     if kind == 1:
         fact = world.facts[rng.choice([name for name in world.facts if name not in told])]
@@ -431,10 +434,11 @@ def _expression(world: World, name: str, inlined: set[str], rng: Random) -> str:
         return rng.choice((f"{written[0]} / 2", f"{written[0]} ÷ 2", f"0.5 * {written[0]}",
                            f"1/2 * {written[0]}", f"{written[0]} * ½"))
     if relation == "fewer":
-        return rng.choice((f"{written[0]} - {k}", f"{written[0]} − {k}", f"-{k} + {written[0]}"))
+        return rng.choice((f"{written[0]} - {k}", f"{written[0]} − {k}",
+                           f"-{k} + {written[0]}"))
     pair = written + ([] if k is None else [str(k)])
     rng.shuffle(pair)
     if relation == "times" and rng.random() < 0.1:
         return " + ".join([written[0]] * k)
-    op = rng.choice(("*", "×", "·", "times")) if relation == "times" else rng.choice("+++") or "+"
+    op = rng.choice(("*", "×", "·", "times")) if relation == "times" else "+"
     return f" {op} ".join(pair)

@@ -15,12 +15,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "claims",
-                 "families", "problems", "checker", "datasets", "scoring", "metrics"),
+                 "families", "problems", "checker", "datasets", "scoring", "intervals", "metrics",
+                 "curves", "votes", "thresholds", "agreement"),
     "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
-    "2 learning": ("tokens", "checkpoints", "muon", "sampling", "rewards", "public_prms",
+    "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "sampling", "rewards", "public_prms",
                    "training"),
-    "3 pictures": ("theme", "plots", "widgets"),
-    "top": ("exercises", "doctor", "__main__"),
+    "3 pictures": ("svg", "theme", "plots", "widgets"),
+    "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
 LEARNING = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")

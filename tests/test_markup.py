@@ -70,6 +70,15 @@ def test_text_colours_have_contrast_on_light_and_dark():
         assert min(contrast(colour.dark, ground) for ground in DARK) >= 4.5
 
 
+def test_the_page_s_text_keeps_its_contrast_on_every_wash():
+    for page, ink in (("#ffffff", "#212121"), ("#111111", "#e0e0e0")):
+        for colour in COLOURS.values():
+            under = [int(page[i:i + 2], 16) for i in (1, 3, 5)]
+            mixed = [round(0.65 * u + 0.35 * t) for u, t in zip(under, colour.tint)]
+            assert contrast("#{:02x}{:02x}{:02x}".format(*mixed), ink) >= 4.5
+    assert markup._wash(0.0, "wrong").endswith("0.35)")
+
+
 @pytest.mark.parametrize("vision", VISION)
 def test_colours_differ_for_colour_blind_readers(vision):
     for theme in ("light", "dark"):

@@ -50,7 +50,8 @@ def public(tree: ast.Module) -> list[ast.FunctionDef | ast.ClassDef]:
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     found = [node for node in tree.body if isinstance(node, kinds) and node.name[0] != "_"]
     for owner in [node for node in found if isinstance(node, ast.ClassDef)]:
-        found += [each for each in owner.body if isinstance(each, kinds) and each.name[0] != "_"]
+        methods = [node for node in owner.body if isinstance(node, kinds)]
+        found += [node for node in methods if node.name[0] != "_"]
     return found
 
 

@@ -1,10 +1,12 @@
 """Linear equations in one unknown, solved by what is done to both sides.
 
 A problem's `facts` hold `left`, `right` (lists of terms) and `x`, the solution. A term is
-`["x", c]` for cx, `["n", c]` for a number, `["b", a, c]` for a bracket a(x + c), `["d", a]` for x / a.
+`["x", c]` for cx, `["n", c]` for a number, `["b", a, c]` for a bracket a(x + c), `["d", a]` for
+x / a.
 Difficulty is the number of steps that the reference solution takes before its answer.
 """
 
+from collections.abc import Iterator
 from random import Random
 
 from prmlab.families import equations_check
@@ -48,12 +50,16 @@ def make(n: int, *, rng: Random, difficulty: int) -> list[Problem]:
 
 def solve(problem: Problem, rng: Random | None = None) -> tuple[str, ...]:
     """The reference steps: brackets, like terms, the unknown's side, the number, the factor."""
-    left, right = problem.facts["left"], problem.facts["right"]
-    steps = []
+    moves = _moves(problem.facts["left"], problem.facts["right"])
+    return (*(f"{words}: {show(left, right)}" for words, left, right in moves),
+            f"Answer: {problem.facts['x']}")
+
+
+def _moves(left: list[Term], right: list[Term]) -> Iterator[tuple[str, list[Term], list[Term]]]:
+    """What is done to both sides and what they are then, move after move."""
     while (move := _next(left, right)) is not None:
-        words, left, right = move
-        steps.append(f"{words}: {show(left, right)}")
-    return (*steps, f"Answer: {problem.facts['x']}")
+        yield move
+        _, left, right = move
 
 
 def _next(left: list[Term], right: list[Term]) -> tuple[str, list[Term], list[Term]] | None:
@@ -65,7 +71,8 @@ def _next(left: list[Term], right: list[Term]) -> tuple[str, list[Term], list[Te
     for i, side in enumerate((left, right)):
         kinds = [term[0] for term in side]
         if len(kinds) != len(set(kinds)):
-            return (COMBINE, _combine(side), right) if i == 0 else (COMBINE, left, _combine(side))
+            new = _combine(side)
+            return (COMBINE, new, right) if i == 0 else (COMBINE, left, new)
     xs = {term[0]: term[1] for term in right}
     if "x" in xs:
         return _both("x", xs["x"], left, right)
@@ -102,21 +109,24 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
         left, right = _shape(rng, difficulty)
         total = sum(_value(t, x) for t in left) - sum(_value(t, x) for t in right)
         right = [*right, ["n", total]] if total else right
-        facts = {"left": left, "right": right, "x": x}
-        fits = all(abs(t[1]) <= 60 for t in (*left, *right)) and right
-        if not fits or any(t[0] == "d" and x % t[1] for t in left):
+        if not right or any(abs(term[1]) > 60 for term in (*left, *right)):
             continue
-        problem = Problem("", f"Solve {show(left, right)}.", str(x), FAMILY, facts)
-        if sum(t[1] for t in left if t[0] in "xb") == sum(t[1] for t in right if t[0] in "xb"):
+        if any(term[0] == "d" and x % term[1] for term in left):
             continue
-        if len(solve(problem)) == difficulty + 1:
-            return problem
+        if _factor(left) != _factor(right) and sum(1 for _ in _moves(left, right)) == difficulty:
+            return Problem("", f"Solve {show(left, right)}.", str(x), FAMILY,
+                           {"left": left, "right": right, "x": x})
+
+
+def _factor(side: list[Term]) -> int:
+    return sum(term[1] for term in side if term[0] in "xb")
 
 
 def _value(term: Term, x: int) -> int:
-    kind, c = term[0], term[1]
-    return {"x": lambda: c * x, "n": lambda: c, "b": lambda: c * (x + term[2]),
-            "d": lambda: x // c}[kind]()
+    kind, c, *rest = term
+    if kind == "d":
+        return x // c
+    return c if kind == "n" else c * (x + rest[0]) if rest else c * x
 
 
 def _shape(rng: Random, difficulty: int) -> tuple[list[Term], list[Term]]:

@@ -42,7 +42,7 @@ def make(n: int, *, rng: Random, difficulty: int) -> list[Problem]:
 
 
 def solve(problem: Problem, rng: Random | None = None) -> tuple[str, ...]:
-    """The reference steps: the leftmost operation whose two sides are numbers, again and again."""
+    """The reference steps: always the leftmost operation whose two sides are numbers."""
     tree, steps = problem.facts["expression"], []
     while isinstance(tree, list):
         (operator, x, y), tree = _reduce(tree)
@@ -74,7 +74,8 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
 
 def _grow(rng: Random, n_operations: int) -> tuple[Tree, int] | None:
     if n_operations == 0:
-        leaf = rng.choice((-1, 1)) * rng.randint(1, 9) if rng.random() < 0.6 else rng.randint(1, 12)
+        signed = rng.random() < 0.6
+        leaf = rng.choice((-1, 1)) * rng.randint(1, 9) if signed else rng.randint(1, 12)
         return leaf, leaf
     operator = rng.choice("+-*")
     n_left = rng.randint(0, n_operations - 1)

@@ -1,8 +1,9 @@
-"""Arithmetic expressions up to what changes nothing: brackets, order, and where a sign is written.
+"""Arithmetic expressions up to what changes nothing: brackets, order, where a sign is written.
 
-A form is `(sign, body)`. A body is `("#", n)` with n >= 0, `("+", forms)`, `("*", factors)` with
-factors `(exponent, body)`, exponent 1 or -1, or `("^", base, exponent)` of forms; members are
-sorted, and no sum is a member of a sum, no product of a product. Nothing is worked out.
+A form is `(sign, body)`. A body is `("#", n)` with n >= 0, `("+", forms)`, `("*", factors)`
+with factors `(exponent, body)`, exponent 1 or -1, or `("^", base, exponent)` of forms;
+members are sorted, and no sum is a member of a sum, no product of a product. Nothing is
+worked out.
 """
 
 from collections.abc import Iterator
@@ -117,6 +118,26 @@ def leaves(form: Form) -> list[Number]:
     return sorted(leaf for member in inner for leaf in leaves(member))
 
 
+def show(form: Form) -> str:
+    """The form as text, in its own order."""
+    sign, body = form
+    if body[0] == "#":
+        text = str(body[1]) if body[1].denominator == 1 else f"({body[1]})"
+    elif body[0] == "+":
+        text = show(body[1][0])
+        for term_sign, term in body[1][1:]:
+            text += f" {'-' if term_sign < 0 else '+'} {show((1, term))}"
+    elif body[0] == "^":
+        text = f"({show(body[1])}) ^ ({show(body[2])})"
+    else:
+        text = "" if body[1][-1][0] > 0 else "1"
+        for power, factor in reversed(body[1]):
+            inner = show((1, factor))
+            inner = f"({inner})" if factor[0] == "+" else inner
+            text += f" {'*' if power > 0 else '/'} {inner}" if text else inner
+    return f"-{text}" if sign < 0 else text
+
+
 def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
     """Every form that comes of replacing one occurrence of `part`, an operation, by `new`.
 
@@ -128,6 +149,14 @@ def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
         >>> [value(f) for f in replaced(whole, part, new)]
         [14]
     """
+    found = set()
+    for new_form in _replaced(form, part, new):
+        if new_form not in found:
+            found.add(new_form)
+            yield new_form
+
+
+def _replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
     sign, body = form
     if body[0] == "#":
         return
@@ -136,7 +165,7 @@ def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
             yield _signed(flip, new)
     if body[0] == "^":
         for i in (1, 2):
-            for inner in replaced(body[i], part, new):
+            for inner in _replaced(body[i], part, new):
                 yield sign, (*body[:i], inner, *body[i + 1:])
     elif body[0] == "+":
         yield from _in_sum(body[1], part, new)
@@ -152,7 +181,7 @@ def _in_sum(terms: tuple, part: Form, new: Form) -> Iterator[Form]:
                 yield make_sum([*rest, _signed(sign, new)])
     for i, term in enumerate(terms):
         if i == 0 or term != terms[i - 1]:
-            for inner in replaced(term, part, new):
+            for inner in _replaced(term, part, new):
                 yield make_sum([*terms[:i], inner, *terms[i + 1:]])
 
 
@@ -164,7 +193,7 @@ def _in_product(sign: int, factors: tuple, part: Form, new: Form) -> Iterator[Fo
                 yield make_product(sign * part[0] * new[0], [*rest, (power, new[1])])
     for i, (power, body) in enumerate(factors):
         if i == 0 or factors[i] != factors[i - 1]:
-            for inner_sign, inner in replaced((1, body), part, new):
+            for inner_sign, inner in _replaced((1, body), part, new):
                 yield make_product(sign * inner_sign,
                                    [*factors[:i], (power, inner), *factors[i + 1:]])
 
@@ -230,8 +259,10 @@ class _Derivation:
         rest = list(new)
         rest.remove(wanted)
         for i, member in enumerate(old):
-            if one(member, wanted) and self.group(([*old[:i], *old[i + 1:]], rest), one, combined):
-                return True
+            if one(member, wanted):
+                others = [*old[:i], *old[i + 1:]]
+                if self.group((others, rest), one, combined):
+                    return True
         if wanted[1][0] != "#":
             return False
         if not rest:

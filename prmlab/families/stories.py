@@ -1,9 +1,10 @@
 """Word problems over a graph of quantities: who has how many of something, told by relations.
 
-A problem's `facts` hold `item`, `asked`, and `facts`: one record a quantity, each after the ones it
-depends on: `name`, `relation`, `k` (a number or None) and `of` (the names it is computed from).
-Difficulty is the number of quantities that must be derived. Facts are told in that order, as people
-tell them; one story in ten is shuffled. Owns the wordings; does not know how a model reads them.
+A problem's `facts` hold `item`, `asked`, and `facts`: one record a quantity, each after the
+ones it depends on: `name`, `relation`, `k` (a number or None) and `of` (the names it is
+computed from). Difficulty is the number of quantities that must be derived. Facts are told in
+that order, as people tell them; one story in ten is shuffled. Owns the wordings; does not know
+how a model reads them.
 """
 
 from collections.abc import Sequence
@@ -108,8 +109,9 @@ def check(problem: Problem, steps: Sequence[str]) -> list[Verdict]:
     try:
         values, wanted = quantities(problem), needed(problem)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"a story's facts must hold item, asked and facts as problems.make writes "
-                         f"them (problem {problem.id!r}): {type(error).__name__} {error}") from None
+        raise ValueError("a story's facts must hold item, asked and facts as problems.make "
+                         f"writes them (problem {problem.id!r}): {type(error).__name__} "
+                         f"{error}") from None
     return stories_check.check(problem.facts, values, wanted, steps)
 
 
@@ -158,7 +160,8 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
     return Problem("", _tell(problem_facts, rng), str(values[asked]), FAMILY, problem_facts)
 
 
-def _unary(rng: Random, values: dict[str, int], source: str) -> tuple[str, int | None, list[str]]:
+def _unary(rng: Random, values: dict[str, int],
+           source: str) -> tuple[str, int | None, list[str]]:
     x = values[source]
     relations = [name for name, possible in (
         ("times", 2 * x <= LARGEST), ("more", x + 2 <= LARGEST), ("fewer", x > 3),

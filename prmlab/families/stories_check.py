@@ -1,11 +1,12 @@
 """The verdict on every step of a story, exact for any text that `stories_reading` can read.
 
-A step derives a quantity. It is right if the relation it states is one that the problem states,
-every `=` holds, and one of its expressions is the computation that the problem's fact calls for:
-the same numbers and operation in any order, each source given by its value as established (told,
-or derived before in this trace) or by its own computation written in place. A bare value is right
-if it is one computation away from what is established. A value that is true by coincidence is
-wrong. A quantity's latest value counts; what follows correctly from a wrong step is carried.
+A step derives a quantity. It is right if the relation it states is one that the problem
+states, every `=` holds, and one of its expressions is the computation that the problem's fact
+calls for: the same numbers and operation in any order, each source given by its value as
+established (told, or derived before in this trace) or by its own computation written in place.
+A bare value is right if it is one computation away from what is established. A value that is
+true by coincidence is wrong. A quantity's latest value counts; what follows correctly from a
+wrong step is carried.
 
 Relations are those of the problem, or one solved for its source ("Ben has 5 more than Cy" where
 Cy has 5 fewer than Ben). A relation that follows only from several facts together is not
@@ -19,8 +20,19 @@ from typing import Any
 
 from prmlab.arithmetic import DivisionByZero, evaluate
 from prmlab.families.stories_reading import Claim, Reader, Term
-from prmlab.families.stories_rules import (Form, Relation, computation, joined, negative,
-                                           numbers_in, plain, relation, result, sentence, solved)
+from prmlab.families.stories_rules import (
+    Form,
+    Relation,
+    computation,
+    joined,
+    negative,
+    numbers_in,
+    plain,
+    relation,
+    result,
+    sentence,
+    solved,
+)
 from prmlab.verdicts import Verdict
 
 SOUND, CARRIED, UNSUPPORTED, OTHER_OPERATION, UNRELATED = range(5)  # how well, best first
@@ -92,9 +104,12 @@ class _Ledger:
             return UNRELATED
         written = _Writings(self, shown.numbers).of_rule(rule, n)
         status = min((s for form, s in written if form == shown.form), default=UNRELATED)
-        if status == UNRELATED and any(numbers_in(form) == shown.numbers for form, _ in written):
-            return OTHER_OPERATION
-        return status
+        if status <= CARRIED:
+            return status
+        # Of the ways to write "3 times", 12 + 12 + 12 has not the fact's numbers.
+        same_numbers = any(numbers_in(form) == shown.numbers for form, s in written
+                           if s < status and (rule.kind != "times" or form[0] == "*"))
+        return OTHER_OPERATION if same_numbers else status
 
     def bare_support(self, rule: Relation, value: Fraction) -> int:
         """The same for a value alone: it must be one computation away."""
@@ -129,7 +144,7 @@ class _Writings:
             if letter in self.numbers:
                 ways.append((letter, ledger.established(name)[1]))
             return [way for way in ways if numbers_in(way[0])[0] in self.numbers]
-        if ledger.is_told(name):
+        if n < 1 or ledger.is_told(name):
             return []
         if (name, n) not in self.found:
             self.found[name, n] = self.of_rule(ledger.facts[name], n)
@@ -141,12 +156,15 @@ class _Writings:
         if kind == "start":
             return [(plain(k), SOUND)] if n == 1 else []
         if kind in ("times", "more"):
-            op, factor = "*" if kind == "times" else "+", plain(k)
-            ways = [(joined(op, (form, factor)), status)
-                    for form, status in (self.of_name(of[0], n - 1) if n > 1 else ())]
-            if kind == "times" and isinstance(factor, int) and 1 < factor <= n and n % factor == 0:
-                ways += [(joined("+", [form] * factor), status)  # 3 * 12 as 12 + 12 + 12
-                         for form, status in self.of_name(of[0], n // factor)]
+            op, by = "*" if kind == "times" else "+", plain(k)
+            ways = [(joined(op, (form, by)), status)
+                    for form, status in self.of_name(of[0], n - 1)]
+            if kind == "times" and isinstance(by, Fraction):  # 1/2 * 12
+                ways += [(joined(op, (form, 1, by)), status)
+                         for form, status in self.of_name(of[0], n - 2)]
+            elif kind == "times" and 1 < by <= n and n % by == 0:  # 12 + 12 + 12
+                ways += [(joined("+", [form] * by), status)
+                         for form, status in self.of_name(of[0], n // by)]
             return ways
         signed = negative if kind == "minus" else (lambda form: form)
         return [(joined("+", (form, signed(other))), max(status, other_status))
@@ -226,14 +244,14 @@ class _StoryChecker:
         return RIGHT if subject in self.wanted else NOT_NEEDED
 
     def support(self, claim: Claim, value: Fraction) -> int:
-        """How well a claim's value is supported: by its best expression, else as a bare value."""
+        """How well a claim's value is supported, by its best expression or as a bare value."""
         ledger, subject = self.ledger, claim.subject
         rules = [claim.relation] if claim.relation else ledger.rules(subject)
         shown = [term for term in claim.chain if not term.is_number]
         if shown:
             status = min(ledger.support(rules[0], term) for term in shown)
             others = (ledger.support(rule, term) for rule in rules[1:] for term in shown)
-            return min((s for s in others if s < OTHER_OPERATION and s < status), default=status)
+            return min((s for s in others if s < min(status, OTHER_OPERATION)), default=status)
         status = min(ledger.bare_support(rule, value) for rule in rules)
         if subject in ledger.claimed and ledger.claimed[subject][0] == value:
             status = min(status, ledger.established(subject)[1])
@@ -277,7 +295,7 @@ class _StoryChecker:
             return _wrong("unsupported", f"this trace has said that {asked} has {said}")
         return RIGHT
 
-    # -- what went wrong, and why ---------------------------------------------------------------
+    # -- what went wrong, and why --------------------------------------------------------------
 
     def misstated(self, subject: str, stated: Relation) -> Verdict | None:
         """What is wrong with a relation as stated; None if the problem says so."""
@@ -307,7 +325,7 @@ class _StoryChecker:
             return _wrong(reason, f"{fact}: {ledger.computation(rule)}, not {shown.text}")
         if rule.kind == "start":
             return _wrong("unsupported", f"{fact}, not {value}")
-        if claim.relation and not any(ledger.established(name)[1] == UNSUPPORTED for name in weak):
+        if claim.relation and all(ledger.established(name)[1] == CARRIED for name in weak):
             return _wrong("slip", f"{fact}: {ledger.computation(rule)} is not {value}")
         return _wrong("unsupported", f"nothing before this gives {subject} = {value}")
 

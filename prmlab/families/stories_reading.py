@@ -1,9 +1,9 @@
 """Reading a step of a story: free text to the claims it makes, or None if it cannot be read.
 
 The grammar is closed: the problem's names and item, numbers (words too), operators, the words
-for relations, and a list of fillers that change no meaning. One word outside it ("not", "about",
-another name) and nothing is read, so that no claim is ever misread. Case, punctuation, spaces and
-the item's name do not matter. Does not know what is true: `stories_check` does.
+for relations, and a list of fillers that change no meaning. One word outside it ("not",
+"about", another name) and nothing is read, so that no claim is misread. Case, punctuation,
+spaces and the item's name do not matter. Does not know what is true: `stories_check` does.
 """
 
 import re
@@ -67,29 +67,35 @@ _LIST_MARK = re.compile(r"\s*(?:[-*•]\s+(?=[^\W\d])|step\s+[0-9]{1,3}\s*[:.)]|
                         r"[0-9]{1,3}[.)]\s+(?=[^\W\d]))", re.IGNORECASE)
 # One letter a token: N name, # number, + operator, - minus, ( ) = and then the words' own.
 _KINDS = {word: kind for kind, words in {
-    "H": "has have owns own holds hold", "T": "times", "A": "as", "M": "many much", "O": "more",
-    "F": "fewer less", "X": "than", "h": "half", "2": "twice double", "3": "thrice triple",
-    "g": "together altogether combined", "&": "and", "W": "with", "R": "there", "a": "answer ####",
-    "=": "is are equals equal makes gives =", "-": "minus - − –", "(": "( [ {", ")": ") ] }",
+    "H": "has have owns own holds hold", "T": "times", "A": "as", "M": "many much",
+    "O": "more", "F": "fewer less", "X": "than", "h": "half", "2": "twice double",
+    "3": "thrice triple", "g": "together altogether combined", "&": "and", "W": "with",
+    "R": "there", "a": "answer ####", "=": "is are equals equal makes gives =",
+    "-": "minus - − –", "(": "( [ {", ")": ") ] }",
     "+": "plus multiplied divided x + * / × · ⋅ ∙ ∗ ÷ ∕ ⁄ ** ^",
     ".": ". ; !", ",": ",", ":": ":", "c": "because since",
     "s": "so then therefore thus hence which means get => -> → ⇒",
     "": "the a an of now we know that this what number amount total in final by both also just "
     "exactly to",
 }.items() for word in words.split()}
-_WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*", "times": "*"}
-_RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"
-_CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"
-_MORE_TO_COME = r"(?![#(\-])"
-_GRAMMAR = re.compile(
-    r"(?P<joint>[,.:sc&]+)"
-    r"|(?P<answer>a[,.:s=]*)"
-    r"|(?P<relation>(?:WN,?R?=|NH|N=)(?:(?:#T|[h23])(?:AMA)?W?N|#[OF]XW?N"
-    rf"|AMAW?N(?:(?:,W?N)*,?&W?N)?)(?:H{_MORE_TO_COME})?g?=?(?!\())"
-    rf"|(?P<sum>N(?:,N)*,?&N)(?P<all>gH|Hg?)=?(?P<total>{_CHAIN})(?P<in_all>g?)"
-    rf"|(?P<statement>WN,?R?=|NH[=:]*|N[=:]+)(?P<value>{_CHAIN})g?"
-    rf"|R=(?P<there>{_CHAIN})(?P<place>WN)"
-    rf"|(?:R=)?(?P<chain>(?!N(?![=+T\-])){_CHAIN})(?!H)g?")
+_WRITTEN = {"plus": "+", "minus": "-", "multiplied": "*", "divided": "/", "x": "*",
+            "times": "*"}
+_RUN = r"[(\-]*[#N]\)*(?:[+T\-][(\-]*[#N]\)*)*"  # an expression
+_CHAIN = rf"(?>{_RUN}(?:=+{_RUN})*)(?![OFXAM#(+T=)\-])"  # expressions with = between
+_SOURCES = r"(?:(?:#T|[h23])(?:AMA)?W?N|#[OF]XW?N|AMAW?N(?:(?:,W?N)*,?&W?N)?)"
+_GRAMMAR = re.compile("|".join((
+    r"(?P<joint>[,.:sc&]+)",
+    r"(?P<answer>a[,.:s=]*)",
+    # Ben has 3 times as many as Ana [has] [together] [=]
+    rf"(?P<relation>(?:WN,?R?=|NH|N=){_SOURCES}(?:H(?![#(\-]))?g?=?(?!\())",
+    # Ana and Ben together have 48
+    rf"(?P<sum>N(?:,N)*,?&N)(?P<all>gH|Hg?)=?(?P<total>{_CHAIN})(?P<in_all>g?)",
+    # With Ben there are 36; Ben has 3 * 12 = 36; Ben: 36; There are 36 with Ben
+    rf"(?P<statement>WN,?R?=|NH[=:]*|N[=:]+)(?P<value>{_CHAIN})g?",
+    rf"R=(?P<there>{_CHAIN})(?P<place>WN)",
+    # 3 * 12 = 36, but no name by itself
+    rf"(?:R=)?(?P<chain>(?!N(?![=+T\-])){_CHAIN})(?!H)g?",
+)))
 
 
 class Reader:
@@ -144,9 +150,8 @@ class Reader:
         return _KINDS[folded]
 
 
-@lru_cache(maxsize=65536)
-def _term(text: str) -> Term:
-    """The term of an expression without names: the same few thousand come again and again."""
+def _long_term(text: str) -> Term:
+    """The term of an expression without names."""
     node = parse(text)
     shape = form(node)
     try:
@@ -154,6 +159,9 @@ def _term(text: str) -> Term:
     except ValueError:  # the checker meets it again, and says what it means
         value = None
     return Term(text, node, value, shape, numbers_in(shape))
+
+
+_term = lru_cache(maxsize=65536)(_long_term)  # the same few thousand come again and again
 
 
 class _Unreadable(ValueError):
@@ -239,7 +247,8 @@ class _Clauses:
             self.flush()
             self.pending = chain
 
-    def add(self, subject: str | None, stated: Relation | None, chain: tuple[Term, ...]) -> None:
+    def add(self, subject: str | None, stated: Relation | None,
+            chain: tuple[Term, ...]) -> None:
         """A claim about a subject; it takes a chain that waited, if they belong together."""
         if self.pending and (("c" in self.joint) if stated else "s" in self.joint or (
                 not set(".c") & set(self.joint) and self.pending[-1].value == chain[-1].value)):
@@ -306,8 +315,8 @@ class _Clauses:
             written.append(letters[self.reader.names[token]] if self.kinds[i] == "N"
                            else _WRITTEN.get(token, token))
         is_named = any(self.kinds[i] == "N" for i in indices)
-        term = self.named(" ".join(written)) if is_named else _term(" ".join(written))
-        return term._replace(text=text)
+        make = self.named if is_named else _term if len(written) < 9 else _long_term
+        return make(" ".join(written))._replace(text=text)
 
     def sum(self, names: list[str]) -> Term:
         """The term that "Ana and Ben together" is."""
@@ -321,9 +330,10 @@ class _Clauses:
         return Term(text, node, None, shape, numbers_in(shape))
 
 
-_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-          "fifteen sixteen seventeen eighteen nineteen").split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+          "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+          "eighteen", "nineteen")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _UNIT = "|".join(_SMALL[1:10])
 _UNDER_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{'|'.join(_SMALL[::-1])})"
 _NUMBER_WORDS = re.compile(

@@ -35,7 +35,8 @@ def relation(kind: str, k: int | Fraction | None, of: tuple[str, ...]) -> Relati
         return Relation("times", Fraction(1, 2), of)
     if kind == "together":
         return Relation(kind, None, tuple(sorted(of)))
-    return Relation("more", -Fraction(k), of) if kind == "fewer" else Relation(kind, Fraction(k), of)
+    k = Fraction(k)
+    return Relation("more", -k, of) if kind == "fewer" else Relation(kind, k, of)
 
 
 def solved(name: str, fact: Relation, source: str) -> Relation:
@@ -55,7 +56,9 @@ def result(rule: Relation, values: Sequence[Fraction | int]) -> Fraction | int:
         return k
     if kind == "times":
         return k * values[0]
-    return values[0] + (k if kind == "more" else values[1] if kind == "together" else -values[1])
+    if kind == "more":
+        return values[0] + k
+    return values[0] + values[1] if kind == "together" else values[0] - values[1]
 
 
 def sentence(name: str, fact: Relation) -> str:
@@ -131,8 +134,6 @@ def joined(op: str, parts: Iterable[Form]) -> Form:
             flat.extend(part[1:])
         else:
             flat.append(part)
-    if op == "*" and len(flat) > 2 and 1 in flat and any(isinstance(p, Fraction) for p in flat):
-        flat.remove(1)  # the 1 of "1/2 * 12"
     return (op, *sorted(flat, key=repr))
 
 

@@ -36,6 +36,16 @@ _STUB = """
 """
 
 
+class Frame(str):
+    """HTML that a notebook shows as such."""
+
+    def __repr__(self) -> str:
+        return f"Frame({len(self):,} characters of HTML)"
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
 def fragment(esm: Path, css: Path, state: Mapping[str, Any]) -> str:
     """The widget as HTML that works from a file: `state` holds the value of every trait."""
     # "<" cannot end the script element early when it is written as an escape.
@@ -48,10 +58,10 @@ def fragment(esm: Path, css: Path, state: Mapping[str, Any]) -> str:
     )
 
 
-def frame(html: str, *, title: str, height: int) -> str:
+def frame(html: str, *, title: str, height: int) -> Frame:
     """A fragment in an iframe of its own, for a notebook's output or a page with other CSS."""
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><body>{html}</body></html>'
-    return (
+    return Frame(
         f'<iframe title="{escape(title)}" srcdoc="{escape(page)}" width="100%" '
         f'height="{height}" style="border:0" sandbox="allow-scripts allow-downloads"></iframe>'
     )

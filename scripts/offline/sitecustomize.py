@@ -1,7 +1,7 @@
 """Python without a network: connections to any address but this machine's own are refused.
 
 Python imports a module of this name at its start, from PYTHONPATH. The notebooks are built and
-tested with this folder on it, so that a cell which needs the network fails here, not at a reader's.
+tested with this folder on it: a cell that needs the network fails here, not at a reader's.
 """
 
 import ipaddress
@@ -12,7 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def is_local(host: object) -> bool:
-    """True for the names and addresses of this machine, and for what is no host (None, a path)."""
+    """True for this machine's names and addresses, and for what is no host (None, bytes)."""
     if not isinstance(host, str) or host in ("", "localhost"):
         return True
     try:

@@ -64,7 +64,10 @@ function render({ model, el }) {
 
   const root = make("section", "prm-quiz");
   root.setAttribute("aria-label", model.get("title"));
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // the keys are ours, not JupyterLab's
+  root.onkeydown = (event) => {
+    // Else JupyterLab's single-key commands act: an arrow would leave the cell, x would cut it.
+    if (!(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey)) event.stopPropagation();
+  };
   const head = make("header");
   const heading = make("h3");
   const back = makeButton("← Previous", () => go(-1));

@@ -75,7 +75,6 @@ function render({ model, el }) {
 
   const root = make("section", "prm-step-annotator");
   root.setAttribute("aria-label", "Step annotator");
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes 1, 2, 3, j, k
   const head = make("header");
   const title = make("h3");
   const back = makeButton("prm-nav", "← Previous", () => goTrace(-1));
@@ -194,11 +193,12 @@ function render({ model, el }) {
     alert.hidden = !model.get("error");
   }
   function onKey(event) {
-    const asked = event.ctrlKey || event.metaKey || event.altKey ? null : action(event.key);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    event.stopPropagation(); // else JupyterLab's single-key commands act: x would cut the cell
+    const asked = action(event.key);
     if (!asked) return;
     const [what, value] = asked;
     event.preventDefault();
-    event.stopPropagation();
     if (what === "label") choose(step, value);
     else if (what === "step") goStep(step + value);
     else goTrace(value);
