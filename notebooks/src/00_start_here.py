@@ -17,10 +17,8 @@
 # | **Recorded** | nothing |
 
 # %%
-from dataclasses import replace
-
 from IPython.display import HTML
-from prmlab import checker, exercises, plots, problems, scoring, theme
+from prmlab import checker, doctor, exercises, plots, problems, scoring, theme
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Trace
@@ -150,28 +148,29 @@ exercises.check("00", "count_low", count_low)
 #
 # ## Truth
 #
-# Where does the truth come from? Each problem is made by a program, which keeps
-# the facts it told the story from.
+# Where does the truth come from? A program makes the problems, and keeps the facts
+# it told them from. There are three families of problems:
 
 # %%
 # NBVAL_CHECK_OUTPUT
-(problem,) = problems.make("stories", 1, seed=SEED, difficulty=2, split="test")
-solved = problems.solve(problem)
-print(problem.text, solved.text, sep="\n\n")
+for problem in problems.mix(3, seed=SEED, difficulty=2, split="test"):
+    print(f"{problem.family}: {problem.text}\n{problems.solve(problem).text}\n")
 
 # %% [markdown]
-# The checker does not compare a trace with this solution. It reads each step,
+# The checker does not compare a trace with these solutions. It reads each step,
 # asks what the step claims, and decides whether the claim follows from the facts
 # and from what stands above it. So other orders, other ways and further true
 # steps are all fine.
 #
-# **Predict.** We take the first step of the solution, say it twice, and end with an
-# answer that is one too high. Three steps: which labels do they get?
+# **Predict.** Take the story above. We say the first step of its solution twice,
+# and end with an answer that is one too high. Three steps: which labels do they
+# get?
 
 # %%
 # NBVAL_CHECK_OUTPUT
-first = solved.steps[0]
-edited = replace(solved, steps=(first, first, f"Answer: {int(problem.answer) + 1}"))
+(story,) = problems.make("stories", 1, seed=SEED, difficulty=2, split="test")
+first = problems.solve(story).steps[0]
+edited = Trace(story, (first, first, f"Answer: {int(story.answer) + 1}"), True)
 for verdict in checker.check(edited):
     print(f"{verdict.label:+d}  {verdict.reason}")
 
@@ -206,20 +205,9 @@ exercises.check("00", "label_steps", labels)
 
 # %% [markdown]
 # A label says what is the case; a score says what a model thinks. Training turns
-# labels into scores, and comparing the two on traces the model has not seen says
-# how good it is. One trace says little about that. Eight say little more.
-
-# %%
-# NBVAL_CHECK_OUTPUT
-made = problems.mix(3, seed=SEED, split="test")
-for problem in made:
-    verdicts = checker.check(problems.solve(problem))
-    print(f"{problem.family:12} {[verdict.label for verdict in verdicts]}")
-
-# %% [markdown]
-# Those are the three families of this world: stories, equations, expressions. The
-# PRM was trained on the first two. Whether it can judge the third, which it has
-# never met, is a question for notebook 01.
+# labels into a model, and comparing its scores with labels it has not seen says how
+# good it is. One trace is an anecdote, and so are eight: notebook 01 does it on
+# hundreds, with intervals.
 #
 # ## Machine
 #
@@ -227,7 +215,7 @@ for problem in made:
 # this machine and says what is missing, with one line on how to mend it.
 
 # %%
-doctor.report()
+doctor.examine()
 
 # %% [markdown]
 # The same from a terminal: `python -m prmlab doctor`.

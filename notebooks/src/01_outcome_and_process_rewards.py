@@ -13,7 +13,7 @@
 # | **To read** | 35 minutes |
 # | **To run** | 25 seconds on two cores |
 # | **Live** | all traces shown, and every score, label and curve over them |
-# | **Recorded** | best-of-64 on test problems (data/runs/best_of_64.json) |
+# | **Recorded** | 64 samples for each of many test problems, and two harder sets (data/runs) |
 
 # %%
 import json
@@ -74,8 +74,8 @@ print(f"{len(traces)} traces, {right.mean():.0%} with the right answer")
 
 # %%
 solved = right.reshape(len(made), N_SAMPLES)
-mixed = next(p for p, row in enumerate(solved) if 0 < row.sum() < N_SAMPLES)
-pair = sorted(mixed * N_SAMPLES + i for i in (solved[mixed].argmin(), solved[mixed].argmax()))
+p = next(p for p, row in enumerate(solved) if 0 < row.sum() < N_SAMPLES)
+pair = p * N_SAMPLES + np.sort([solved[p].argmin(), solved[p].argmax()])
 for i in pair:
     display(replace(traces[i], labels=None))
 
@@ -83,9 +83,13 @@ for i in pair:
 # Now the two models on the same two traces, beside the truth.
 
 # %%
+def judged(i, title):
+    verdicts = checker.check(traces[i])
+    title = f"{title} ORM, for the whole trace: {orm_scores[i]:.2f}. PRM, for each step:"
+    return plots.highlight(traces[i], prm_scores[i], verdicts, title=title)
+
 for i in pair:
-    title = f"ORM, for the whole trace: {orm_scores[i]:.2f}. PRM, for each step:"
-    display(plots.highlight(traces[i], prm_scores[i], checker.check(traces[i]), title=title))
+    display(judged(i, "Right." if right[i] else "Wrong."))
 
 # %% [markdown]
 # The ORM can prefer one trace to the other, and that is all it can do. The PRM can
@@ -122,7 +126,7 @@ for *row, label, step in zip(prm_scores[wrong], orm_steps[wrong],
 # %%
 truth = [checker.first_error(trace) for trace in traces]
 named = {}
-for name, scores in (("PRM", prm_scores), ("ORM, read after every step", orm_steps)):
+for name, scores in (("PRM", prm_scores), ("ORM", orm_steps)):
     found = [scoring.first_error(s) for s in scores]
     f1 = metrics.first_error_f1(found, truth)
     named[name] = (f1.f1, f1.low, f1.high)
@@ -209,15 +213,17 @@ for n in (2, 4, 8, 16):
 # problems is the answer another than with the product?
 
 # %%
-def chosen_answers(how):
-    values = np.array([scoring.aggregate(s, how) for s in prm_scores])
-    best = values.reshape(len(made), N_SAMPLES).argmax(axis=1)
-    return [traces[p * N_SAMPLES + i].answer for p, i in enumerate(best)]
+given = np.reshape([t.answer and answers.normalise(t.answer) for t in traces],
+                   solved.shape)
+prm_values = {how: np.reshape([scoring.aggregate(s, how) for s in prm_scores],
+                              solved.shape) for how in RULES}  # [P, N] each
 
-product = chosen_answers("product")
+def kept(how):
+    return given[np.arange(len(made)), prm_values[how].argmax(axis=1)]
+
 for how in RULES:
-    others = sum(a != b for a, b in zip(chosen_answers(how), product))
-    print(f"{how:15} another answer than product in {others:2} of {len(made)} problems")
+    print(f"{how:15} another answer than product in "
+          f"{(kept(how) != kept('product')).sum():2} of {len(made)} problems")
 
 # %% [markdown]
 # Which rule is best is not a law of nature. It depends on what the scores mean,
@@ -246,25 +252,18 @@ exercises.check("01", "pick_best", pick_best)
 # **Predict.** In which order will the four lines be at N = 8?
 
 # %%
-def four_curves(correct, answer_groups, orm_scores, prm_scores, ns):
+def four_curves(correct, given, orm_values, prm_values, ns):  # each [P, N]
     return {
-        "PRM": curves.best_of_n_curve(correct, prm_scores, ns, seed=SEED),
-        "ORM": curves.best_of_n_curve(correct, orm_scores, ns, seed=SEED),
-        "majority": votes.majority_curve(correct, answer_groups, ns, seed=SEED),
+        "PRM": curves.best_of_n_curve(correct, prm_values, ns, seed=SEED),
+        "ORM": curves.best_of_n_curve(correct, orm_values, ns, seed=SEED),
+        "majority": votes.majority_curve(correct, given, ns, seed=SEED),
         "oracle": curves.oracle_curve(correct, ns, seed=SEED),
     }
 
 # %%
-def by_problem(values):
-    return [list(row) for row in np.reshape(np.array(values, object), (len(made), N_SAMPLES))]
-
-live = four_curves(
-    solved,
-    by_problem([t.answer and answers.normalise(t.answer) for t in traces]),
-    np.array(by_problem(orm_scores), float),
-    np.array(by_problem([scoring.aggregate(s, "product") for s in prm_scores]), float),
-    [1, 2, 4, 8])
-plots.best_of_n(live, title="Best of N on 40 problems, sampled just now")
+live = four_curves(solved, given, orm_scores.reshape(solved.shape),
+                   prm_values["product"], [1, 2, 4, 8])
+plots.best_of_n(live, title=f"Best of N on {len(made)} problems, sampled just now")
 
 # %% [markdown]
 # The bands are wide: with forty problems one problem more or less is a visible
@@ -272,36 +271,45 @@ plots.best_of_n(live, title="Best of N on 40 problems, sampled just now")
 # more problems and more samples.
 
 # %%
-# NBVAL_CHECK_OUTPUT
-run = json.loads(catalog.path("runs/best_of_64.json").read_text("utf-8"))
-correct = np.array(run["correct"], bool)  # [P, N]
-prm_by_rule = {how: np.array(values) for how, values in run["prm"].items()}
+def recorded_run(name):
+    lines = catalog.path(f"runs/{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]  # one problem a line
 
-print(run["command"])
+def aggregates(run, how):
+    return np.array([[scoring.aggregate(s, how) for s in r["prm"]] for r in run])
+
+# %%
+# NBVAL_CHECK_OUTPUT
+run = recorded_run("best_of_64")
+correct = np.array([r["right"] for r in run], bool)  # [P, N]
+orm_run = np.array([r["orm"] for r in run])  # [P, N]
+prm_run = {how: aggregates(run, how) for how in RULES}  # [P, N] each
+
 print(f"{correct.shape[0]} problems, {correct.shape[1]} samples each, "
-      f"{correct.mean():.3f} of the answers right")
+      f"{correct.mean():.1%} of the answers right")
 
 # %%
 NS = [1, 2, 4, 8, 16, 32, 64]
-recorded = four_curves(correct, run["answers"], np.array(run["orm"]),
-                       prm_by_rule["product"], NS)
-plots.best_of_n(recorded, title=f"Best of N on {len(correct)} problems, recorded")
+recorded = four_curves(correct, [r["answers"] for r in run], orm_run,
+                       prm_run["product"], NS)
+plots.best_of_n(recorded, title=f"Best of N on {len(run)} problems, recorded")
 
 # %% [markdown]
 # Who is ahead? Two bands that overlap do not settle it, for hard problems are hard
 # for both. The difference on the *same* problems does, with its own interval.
 
 # %%
-def compare(a, b, pair_of_curves, n):
-    gain, low, high = curves.difference(*pair_of_curves).at(n)
-    how = "ahead of" if low > 0 else "behind" if high < 0 else "not told apart from"
-    return f"N = {n}: {a} {how} {b} ({gain:+.3f}, {low:+.3f} to {high:+.3f})"
+def compare(a, b, n):
+    gap, low, high = curves.difference(recorded[a], recorded[b], seed=SEED).at(n)
+    stands = ("ahead of" if low > 0 else "behind" if high < 0
+              else "not told apart from")
+    return f"N = {n:2}: {a} {stands} {b}, {gap:+.3f} ({low:+.3f} to {high:+.3f})"
 
 # %%
 # NBVAL_CHECK_OUTPUT
 for a, b in (("PRM", "ORM"), ("PRM", "majority"), ("ORM", "majority")):
     for n in (8, 64):
-        print(compare(a, b, (recorded[a], recorded[b]), n))
+        print(compare(a, b, n))
 
 # %% [markdown]
 # And of all that could be gained over a single sample, what share did each get?
@@ -326,7 +334,7 @@ for name in ("PRM", "ORM", "majority"):
 
 # %%
 by_rule = {how: curves.best_of_n_curve(correct, values, NS, seed=SEED).at(64)
-           for how, values in prm_by_rule.items()}
+           for how, values in prm_run.items()}
 plots.aggregation_comparison(by_rule, title="Best of 64 by aggregation")
 
 # %% [markdown]
@@ -363,8 +371,7 @@ print(f"{len(traces)} traces looked at, {right.sum()} right answers, {lucky.sum(
 
 # %%
 for i in np.flatnonzero(lucky)[:3]:
-    title = f"Right answer, wrong steps. ORM: {orm_scores[i]:.2f}"
-    display(plots.highlight(traces[i], prm_scores[i], checker.check(traces[i]), title=title))
+    display(judged(i, "Right by wrong steps."))
 if not lucky.any():
     print("None here. Change SEED, or make more problems, and run the page again.")
 
@@ -386,14 +393,12 @@ for reason, count in reasons.most_common():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-right_answers = correct.ravel()
-is_sound = np.array(run["first_error"]).ravel() < 0
-print(f"recorded: {right_answers.sum()} right answers, "
-      f"{(right_answers & ~is_sound).sum()} by wrong steps, "
-      f"{(right_answers & ~is_sound).sum() / right_answers.sum():.1%}")
-for name, scores in (("PRM, min", prm_by_rule["min"]), ("ORM", np.array(run["orm"]))):
-    area = metrics.auroc(scores.ravel()[right_answers], is_sound[right_answers])
-    print(f"{name:9} tells sound from lucky with AUROC {area:.2f}")
+has_error = np.array([["-" in labels for labels in r["labels"]] for r in run])
+print(f"recorded: {correct.sum():,} right answers, {has_error[correct].mean():.1%} "
+      "of them by wrong steps")
+for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
+    area = metrics.auroc(scores[correct], ~has_error[correct])
+    print(f"{name:12} tells sound from lucky with AUROC {area:.2f}")
 
 # %% [markdown]
 # How common is this elsewhere? On the answers that models got right, Zhang et al.
@@ -419,21 +424,23 @@ for name, scores in (("PRM, min", prm_by_rule["min"]), ("ORM", np.array(run["orm
 # Then measured, on this page and in the recorded run:
 
 # %%
-prm_product = np.array([scoring.aggregate(s, "product") for s in prm_scores])
-outcome = {name: f"{metrics.auroc(np.ravel(scores), right_answers):.3f}"
-           for name, scores in (("ORM", run["orm"]), ("PRM", prm_by_rule["product"]))}
-best = {name: "{:.3f} ({:.3f} to {:.3f})".format(*recorded[name].at(64))
-        for name in ("ORM", "PRM")}
-f1 = dict(zip(("PRM", "ORM"), ("{:.2f} ({:.2f} to {:.2f})".format(*v) for v in named.values())))
-read = {"ORM": orm.usage.scorer_tokens // 2 // len(traces),
-        "PRM": prm.usage.scorer_tokens // len(traces)}
-labels_needed = {"ORM": 1, "PRM": f"{n_steps / len(traces):.1f}"}
+def with_interval(mean, low, high):
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+def measured(name, model, labels, values):
+    tokens = model.usage.scorer_tokens / model.usage.traces
+    return {
+        "labels for a trace": f"{labels:.1f}",
+        "tokens read for a trace": f"{tokens:.0f}",
+        "AUROC, answer right or not": f"{metrics.auroc(values.ravel(), correct.ravel()):.3f}",
+        "best of 64": with_interval(*recorded[name].at(64)),
+        "first-error F1, live": with_interval(*named[name]),
+    }
 
 pd.DataFrame({
-    "labels a trace": labels_needed, "tokens read a trace": read,
-    "AUROC, right answer or not (recorded)": outcome,
-    "first-error F1 (live)": f1, "best of 64 (recorded)": best,
-}).T
+    "ORM": measured("ORM", orm, 1, orm_run),
+    "PRM, product": measured("PRM", prm, n_steps / len(traces), prm_run["product"]),
+})
 
 # %% [markdown]
 # One pass over the trace is all that either costs: reading every step's score is
@@ -441,21 +448,32 @@ pd.DataFrame({
 #
 # ### Where each fails
 #
-# Both were trained on stories and equations. Here is the third family, nested
-# expressions, which neither has ever seen; the policy has. Nothing else changed.
+# Both were trained on stories and equations of up to five derived quantities. The
+# recorded run has two further sets: longer problems than any in training, and
+# nested expressions, a family that neither model has seen. The policy was taught
+# expressions; only the judges were not.
+#
+# **Predict.** Which of the two suffers more, and where?
 
 # %%
-def on_family(family):
-    made = problems.make(family, 30, seed=SEED, split="test")
-    rows = policy.complete([Trace(problem, ()) for problem in made], 4, seed=SEED)
-    tried = checker.labelled(trace for row in rows for trace in row)
-    outcomes = [training.outcome(trace) for trace in tried]
-    steps_right = [label >= 0 for trace in tried for label in trace.labels]
-    return {"answers right": np.mean(outcomes),
-            "ORM, AUROC over answers": metrics.auroc(orm.score(tried), outcomes),
-            "PRM, AUROC over steps": metrics.auroc(np.concatenate(prm.score(tried)), steps_right)}
+def flat(run, key):
+    return [item for r in run for item in r[key]]
 
-pd.DataFrame({family: on_family(family) for family in problems.FAMILIES}).T.round(2)
+def on_set(name):
+    run = recorded_run(name)
+    right = flat(run, "right")
+    steps = [label != "-" for label in "".join(flat(run, "labels"))]
+    return {"answers right": np.mean(right),
+            "ORM, AUROC over answers": metrics.auroc(flat(run, "orm"), right),
+            "PRM, AUROC over steps": metrics.auroc(
+                np.concatenate(flat(run, "prm")), steps)}
+
+# %%
+# NBVAL_CHECK_OUTPUT
+SETS = {"as in training": "best_of_64", "longer": "longer",
+        "unseen family": "unseen_family"}
+shifted = pd.DataFrame({title: on_set(name) for title, name in SETS.items()}).T
+print(shifted.round(2).to_string())
 
 # %% [markdown]
 # A reward model knows what its labels taught it, on problems like those it was
@@ -539,8 +557,8 @@ my_candidates = {
     "third": [0.99, 0.97, 0.88, 0.52, 0.93],
 }
 for how in scoring.AGGREGATIONS:
-    values = {name: scoring.aggregate(s, how) for name, s in my_candidates.items()}
-    print(f"{how:15} keeps {max(values, key=values.get)}")
+    mine = {name: scoring.aggregate(s, how) for name, s in my_candidates.items()}
+    print(f"{how:15} keeps {max(mine, key=mine.get)}")
 
 # %% [markdown]
 # Next: [02 · Traces, labels and truth](02_traces_labels_and_truth.ipynb), where you
