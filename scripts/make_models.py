@@ -8,7 +8,6 @@ hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node
 """
 
 import argparse
-import itertools
 import json
 import os
 import platform
@@ -38,6 +37,8 @@ POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here
 REWARD_MIX = {"stories": 600, "equations": 400}
 REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
 POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
+PICKED = {"policy-weak": "first-04000", "policy": "first-end", "policy-strong": "second-end"}
+SECOND = {**POLICY, "decay": 0.6}
 
 
 def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: int = POLICY_SEEDS
@@ -47,7 +48,8 @@ def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: in
     One quantity in ten that the question does not need is derived all the same.
     """
     rng, made = Random(f"solve/{seed}"), 0
-    for number in itertools.count(first_seed):
+    number = first_seed
+    while made < n:
         levels = EASY if made < easy * n else problems.TRAINED_DIFFICULTIES
         chunk = [p for family, share in MIX.items()
                  for p in problems.make(family, share, seed=number, difficulty=levels,
@@ -56,8 +58,7 @@ def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: in
         for problem in chunk[:n - made]:
             yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
         made += len(chunk)
-        if made >= n:
-            return
+        number += 1
 
 
 def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4, 5)) -> dict:
@@ -108,7 +109,7 @@ def make_policy(run: str, n_traces: int) -> None:
     "first" starts from random weights on short problems; "second" goes on from its end with
     problems of all trained lengths, none of them seen before.
     """
-    tokenizer = tokens.build()
+    tokenizer, arguments = tokens.build(), POLICY if run == "first" else SECOND
     if run == "first":
         model, data = training.new_policy(tokenizer, seed=SEED), solved(n_traces)
     else:
@@ -118,7 +119,7 @@ def make_policy(run: str, n_traces: int) -> None:
     for record in training.fit_policy(data, base=model, tokenizer=tokenizer, n_traces=n_traces,
                                       seed=SEED, checkpoint=RUNS / run, checkpoint_every=500,
                                       validate=lambda m: greedy_accuracy(m, tokenizer, n=40),
-                                      validate_every=1000, **POLICY):
+                                      validate_every=1000, **arguments):
         if not is_main():
             continue
         if record.step % 50 == 0 or record.validation:
@@ -130,43 +131,39 @@ def make_policy(run: str, n_traces: int) -> None:
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             write_card(folder, run=run, step=record.step, traces=record.n_traces,
-                       tokens=record.tokens, arguments=POLICY,
+                       tokens=record.tokens, arguments=arguments,
                        minutes=round((time.time() - began) / 60, 1))
 
 
 def pick_policies() -> None:
-    """The end of the second run is policy-strong; policy and policy-weak are the snapshots whose
-    pass@1 on validation problems is nearest to 1/2 and 1/4."""
+    """Name three snapshots, and write beside each its pass@1 on validation problems."""
     made = problems.mix(300, seed=SEED, split="validation")
-    passed = {}
-    for folder in sorted((RUNS / "snapshots").iterdir()):
-        policy = LocalPolicy.load(folder, max_new_tokens=160)
-        rows = policy.complete([Trace(p, ()) for p in made], 1, seed=SEED)
-        passed[folder] = float(np.mean([training.outcome(t) for (t,) in rows]))
-        print(f"{folder.name}: pass@1 {passed[folder]:.3f} on {len(made)} validation problems")
-    chosen = {"policy-strong": RUNS / "snapshots" / "second-end",
-              "policy": min(passed, key=lambda f: abs(passed[f] - 0.5)),
-              "policy-weak": min(passed, key=lambda f: abs(passed[f] - 0.25))}
-    for name, folder in chosen.items():
+    for name, snapshot in PICKED.items():
+        folder = RUNS / "snapshots" / snapshot
         shutil.copytree(folder, MODELS / name, dirs_exist_ok=True)
+        policy = LocalPolicy.load(MODELS / name, max_new_tokens=160)
+        rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
+        outcomes = [training.outcome(t) for row in rows for t in row]
         card = json.loads((folder / "training.json").read_text())
-        card |= {"snapshot": folder.name, "validation pass@1": round(passed[folder], 4),
-                 "curve": [json.loads(line) for line in
-                           (RUNS / f"{card['run']}.jsonl").read_text().splitlines()][::4]}
+        lines = (RUNS / f"{card['run']}.jsonl").read_text().splitlines()
+        card |= {"snapshot": snapshot, "validation pass@1": round(float(np.mean(outcomes)), 4),
+                 "curve": [json.loads(line) for line in lines][::4]}
         (MODELS / name / "training.json").write_text(
             json.dumps(card, indent=1, sort_keys=True) + "\n")
+        print(f"{name}: pass@1 {np.mean(outcomes):.3f} on {len(made)} validation problems")
 
 
 def reward_problems(n: int, *, part: int) -> list[Problem]:
     """`n` training problems of the reward models' families, none of which the policy was taught."""
     made: list[Problem] = []
-    for seed in itertools.count(REWARD_SEEDS + 1000 * part):
+    seed = REWARD_SEEDS + 1000 * part
+    while len(made) < n:
         chunk = [p for family, share in REWARD_MIX.items()
                  for p in problems.make(family, share, seed=seed, split="train")]
         Random(seed).shuffle(chunk)
         made += chunk
-        if len(made) >= n:
-            return made[:n]
+        seed += 1
+    return made[:n]
 
 
 def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:

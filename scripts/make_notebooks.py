@@ -115,7 +115,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
-                output.text = "".join(map(settled, output.text.splitlines(keepends=True)))
+                output.text = "\n".join(map(settled, output.text.split("\n")))
                 last = outputs[-1] if outputs else {}
                 if last.get("output_type") == "stream" and last.name == output.name:
                     last.text += output.text
@@ -129,8 +129,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def settled(line: str) -> str:
     """A line of output as it stands at last: what a carriage return overwrote is gone."""
-    body = line.rstrip("\r\n")
-    return body.rpartition("\r")[2] + line[len(body):].replace("\r", "")
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def build(source: Path) -> list[str]:
