@@ -60,22 +60,24 @@ made = problems.mix(40, seed=SEED, families=("stories", "equations"), split="tes
 rows = policy.complete([Trace(problem, ()) for problem in made], N_SAMPLES, seed=SEED)
 
 traces = checker.labelled(trace for row in rows for trace in row)
-right = np.array([training.outcome(trace) for trace in traces])  # is the answer right?
+right = np.array([training.outcome(trace) for trace in traces])  # the answer
+flawed = np.array([-1 in trace.labels for trace in traces])  # some step is wrong
 orm_scores = orm.score(traces)
 prm_scores = prm.score(traces)
 
 print(f"{len(traces)} traces, {right.mean():.0%} with the right answer")
 
 # %% [markdown]
-# We take the first problem with both a right and a wrong answer among its eight,
-# and one trace of each kind.
+# We take the first problem that was solved without any wrong step in one of its
+# eight traces and answered wrongly in another: one trace of each kind.
 #
 # **Predict.** Which of the two is right? Where does the other go wrong?
 
 # %%
 solved = right.reshape(len(made), N_SAMPLES)
-p = next(p for p, row in enumerate(solved) if 0 < row.sum() < N_SAMPLES)
-pair = p * N_SAMPLES + np.sort([solved[p].argmin(), solved[p].argmax()])
+sound = solved & ~flawed.reshape(solved.shape)
+p = (sound.any(axis=1) & ~solved.all(axis=1)).argmax()
+pair = p * N_SAMPLES + np.sort([sound[p].argmax(), solved[p].argmin()])
 for i in pair:
     display(replace(traces[i], labels=None))
 
@@ -359,9 +361,7 @@ exercises.check("01", "lucky", lucky_share)
 # The checker goes through all of them:
 
 # %%
-flawed = np.array([-1 in trace.labels for trace in traces])
-lucky, sound = right & flawed, right & ~flawed
-
+lucky = right & flawed
 low, high = intervals.wilson(int(lucky.sum()), int(right.sum()))
 print(f"{len(traces)} traces looked at, {right.sum()} right answers, {lucky.sum()} of "
       f"them by wrong steps: {lucky.sum() / right.sum():.1%} ({low:.1%} to {high:.1%})")
