@@ -5,6 +5,8 @@ compared (fonts and rounding differ from machine to machine), progress bars neit
 """
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         paths = (ROOT / "scripts" / "offline", ROOT, os.environ.get("PYTHONPATH", ""))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, map(str, paths)))
         os.environ["HF_HUB_OFFLINE"] = "1"
+        shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -184,7 +184,8 @@ def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
 
 def training_traces(parts: Sequence[int]) -> list[Trace]:
     """The labelled traces of these parts."""
-    return [t for part in parts for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
+    return [t for part in parts
+            for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
 
 
 def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:
@@ -242,7 +243,8 @@ def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -
             with (RUNS / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(record.to_dict()) + "\n")
     record.model.save(MODELS / name)
-    write_card(MODELS / name, traces=len(data), parts=list(parts), arguments=REWARD, curve=curve,
+    write_card(MODELS / name, traces=len(data), labels=sum(len(t.steps) for t in data),
+               parts=list(parts), arguments=REWARD, curve=curve,
                minutes=round((time.time() - began) / 60, 1))
 
 

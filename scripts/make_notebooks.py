@@ -24,7 +24,9 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -99,6 +101,7 @@ def offline_environment() -> dict[str, str]:
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, *, timeout: int = 300) -> float:
     """Run every cell, outputs into the notebook; the seconds it took."""
+    shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
     client = NotebookClient(notebook, timeout=timeout, kernel_name="python3",
                             store_widget_state=False, record_timing=False,
                             resources={"metadata": {"path": str(folder)}})

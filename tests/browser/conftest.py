@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from prmlab import doctor
@@ -35,10 +36,9 @@ def notebooks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(path, folder)
-    import jupytext
-
-    sample = ROOT / "tests" / "data" / "notebooks" / "src" / "98_sample.py"
-    jupytext.write(jupytext.read(sample), folder / "98_sample.ipynb")
+    sample = jupytext.read(ROOT / "tests" / "data" / "notebooks" / "src" / "98_sample.py")
+    sample.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    jupytext.write(sample, folder / "98_sample.ipynb")
     return folder
 
 
@@ -55,7 +55,8 @@ def server(notebooks, tmp_path_factory):
            "PRMLAB_TEST_PORT": str(port), "PRMLAB_TEST_SETTINGS": str(home / "settings"),
            "JUPYTERLAB_GALATA_ROOT_DIR": str(notebooks), "JUPYTER_CONFIG_DIR": str(home),
            "JUPYTER_DATA_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-           "IPYTHONDIR": str(home / "ipython"), "HF_HUB_OFFLINE": "1"}
+           "IPYTHONDIR": str(home / "ipython"), "HF_HUB_OFFLINE": "1",
+           "PRMLAB_PROGRESS": str(home / "progress.json")}
     log = home / "server.log"
     with log.open("w") as stream:
         process = subprocess.Popen(
