@@ -15,7 +15,9 @@ from prmlab import catalog
 
 BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
-    "*.jsonl": ("python scripts/make_data.py", 0),
+    "traces/*.jsonl": ("python scripts/make_data.py", 2),
+    "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 
 

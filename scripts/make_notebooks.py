@@ -24,7 +24,9 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -99,6 +101,7 @@ def offline_environment() -> dict[str, str]:
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, *, timeout: int = 300) -> float:
     """Run every cell, outputs into the notebook; the seconds it took."""
+    shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
     client = NotebookClient(notebook, timeout=timeout, kernel_name="python3",
                             store_widget_state=False, record_timing=False,
                             resources={"metadata": {"path": str(folder)}})
@@ -115,7 +118,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
-                output.text = "".join(map(settled, output.text.splitlines(keepends=True)))
+                output.text = "\n".join(map(settled, output.text.split("\n")))
                 last = outputs[-1] if outputs else {}
                 if last.get("output_type") == "stream" and last.name == output.name:
                     last.text += output.text
@@ -129,8 +132,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def settled(line: str) -> str:
     """A line of output as it stands at last: what a carriage return overwrote is gone."""
-    body = line.rstrip("\r\n")
-    return body.rpartition("\r")[2] + line[len(body):].replace("\r", "")
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def build(source: Path) -> list[str]:

@@ -39,7 +39,7 @@ class Stopped(Exception):
 def blank(value: Any) -> bool:
     """Whether an answer has been left as it was: `...`, None, empty text, or holding `...`."""
     if isinstance(value, Mapping):
-        return any(blank(item) for item in value.values())
+        value = list(value.values())
     if isinstance(value, list | tuple):
         return any(item is ... for item in value)
     return value is None or value is ... or (isinstance(value, str) and not value.strip())

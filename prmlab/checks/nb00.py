@@ -32,8 +32,6 @@ def count_low(attempt: object) -> str | None:
          lambda s: [i for i, x in enumerate(s) if x < 0.5]),
         ("You returned whether there is a low score; count how many there are.",
          lambda s: any(x < 0.5 for x in s)),
-        ("You stopped at the first low score; go on to the end of the trace.",
-         lambda s: min(_count(s), 1)),
     ])
 
 
@@ -69,12 +67,9 @@ def label_steps(attempt: object) -> str | None:
         ("You labelled step 3 right, +1. It is true, but nothing in the question depends on "
          "Eve: true and not needed is neutral, 0.",
          with_label((3, 1))),
-        ("You labelled step 3 wrong. Look again: 12 + 4 is 16, so it is true; it is only not "
-         "needed, which is neutral, 0.",
+        ("You labelled step 3 wrong. It comes after the error but does not use the wrong "
+         "number: 12 + 4 is 16. True and only not needed is neutral, 0.",
          with_label((3, -1))),
-        ("You labelled everything after the first error wrong. Step 3 does not use the wrong "
-         "number: judge each step by itself.",
-         [1, 1, -1, -1, -1, -1]),
         ("You wrote 0 for wrong, as 1 and 0 for right and wrong. Here wrong is -1, and 0 is "
          "neutral.",
          [1, 1, 0, 1, 0, 0]),

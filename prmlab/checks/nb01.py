@@ -3,7 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 
-from prmlab.checks.attempts import Check, Mistakes, blank, call, compare, compare_value
+from prmlab.checks.attempts import (
+    Check,
+    Mistakes,
+    NotAttempted,
+    blank,
+    call,
+    compare,
+    compare_value,
+)
 from prmlab.scoring import aggregate as package_aggregate
 
 _TRACES = ([0.9, 0.5, 0.8], [0.2, 0.9], [0.7], [0.6, 0.95, 0.9, 0.3])
@@ -53,8 +61,9 @@ _INSTEAD: dict[str, Mistakes] = {
 def aggregate(attempt: object) -> str | None:
     """`aggregate(step_scores, how)` for min, product, mean and last."""
     rules = list(_INSTEAD)
-    first_try = [call(attempt, list(s), how) for s in _TRACES for how in rules]
-    if not all(map(blank, first_try)) and _ignores_rule(attempt, rules):
+    if all(blank(call(attempt, list(s), how)) for s in _TRACES for how in rules):
+        raise NotAttempted
+    if _ignores_rule(attempt, rules):
         return ("Your function gives the same number whatever `how` says: choose the rule by "
                 "`how`, for example with a dictionary of functions.")
     for how in rules:
@@ -126,6 +135,7 @@ def pick_best(attempt: object) -> str | None:
 _LABELLED = [  # labels of the steps, and whether the final answer is right
     ([[1, 1], [1, -1, 1], [1, -1], [0, 1], [1, -1, -1]], [True, True, False, True, False]),
     ([[1, 1, 1], [-1, 1]], [True, True]),
+    ([[1, 1], [1], [1, 1], [-1, 0], [0, 1]], [True] * 5),
     ([[1], [0, 1, 0], [-1, -1, 1], [1, -1, 1]], [True, True, True, False]),
     ([[-1, 1], [1, 1]], [False, False]),
 ]

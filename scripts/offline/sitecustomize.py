@@ -7,8 +7,12 @@ tested with this folder on it: a cell that needs the network fails here, not at 
 import ipaddress
 import os
 import socket
+import tempfile
+from pathlib import Path
 
+PROGRESS = Path(tempfile.gettempdir()) / "prmlab-offline" / "progress.json"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("PRMLAB_PROGRESS", str(PROGRESS))  # not the record of whoever runs this
 
 
 def is_local(host: object) -> bool:

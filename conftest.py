@@ -1,0 +1,30 @@
+"""The nbval route over the notebooks: `pytest --nbval-lax --nbval-current-env notebooks`.
+
+Cells marked `# NBVAL_CHECK_OUTPUT` must print again what the notebook shows. Pictures are not
+compared (fonts and rounding differ from machine to machine), progress bars neither.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+NOT_COMPARED = ("application/vnd.plotly.v1+json", "image/svg+xml", "stderr")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels started by nbval run this checkout's package, without a network."""
+    if config.option.nbval_lax or config.option.nbval:
+        paths = (ROOT / "scripts" / "offline", ROOT, os.environ.get("PYTHONPATH", ""))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, map(str, paths)))
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Tell nbval which kinds of output not to compare."""
+    if hasattr(collector, "skip_compare"):
+        collector.skip_compare += NOT_COMPARED

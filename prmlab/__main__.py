@@ -1,0 +1,38 @@
+"""The command line of PRMLab: `python -m prmlab COMMAND`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from prmlab import __version__, doctor
+
+EPILOG = """\
+examples:
+  python -m prmlab doctor        is everything here that the notebooks need?
+  make lab                       set everything up and open the first notebook
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `run`, a function of the parsed arguments."""
+    top = argparse.ArgumentParser(
+        prog="prmlab", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="PRMLab: a course and workbench on process reward models, in Jupyter.")
+    top.add_argument("--version", action="version", version=f"prmlab {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "doctor", help="what this machine has and lacks, with a one-line mend for each",
+        description="Look at Python, packages, JupyterLab's kernel, server and widgets, browser, "
+                    "GPU, disk and data. Changes nothing. Exit code 1 if a notebook would stop.")
+    command.set_defaults(run=doctor.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    args = parser().parse_args(arguments)
+    return args.run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""What all tests share."""
+
+collect_ignore = ["data"]  # samples, not tests
