@@ -18,13 +18,14 @@
 # %%
 import json
 from collections import Counter
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 from IPython.display import HTML
+
 from prmlab import agreement, checker, claims, exercises, plots, problems, theme
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace, split_steps, to_frame

@@ -22,8 +22,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from IPython.display import display
-from prmlab import checker, exercises, metrics, plots, problems, scoring, theme
-from prmlab import thresholds
+
+from prmlab import checker, exercises, metrics, plots, problems, scoring, theme, thresholds
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace, split_steps
