@@ -26,7 +26,8 @@ _WORDS = {word: Fraction(value) for value, word in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen twenty".split())}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_MEASURES = {name: names[0] for names in (
+# unit of measure -> its short name; `claims` reads it too
+MEASURES = {name: names[0] for names in (
     line.split() for line in (
         "mm millimeter millimetre", "cm centimeter centimetre", "m meter metre",
         "km kilometer kilometre", "in inch inches", "ft foot feet", "yd yard", "mi mile",
@@ -221,14 +222,14 @@ def _number(text: str) -> tuple[Fraction | None, str]:
     if value is None:
         return None, ""
     words = re.split(r"[\s-]+", quantity["unit"].lower().replace(".", "").strip())
-    if _NOT_UNITS.intersection(words) or (len(words[0]) == 1 and words[0] not in _MEASURES):
+    if _NOT_UNITS.intersection(words) or (len(words[0]) == 1 and words[0] not in MEASURES):
         return None, ""  # 2x, 3 pi, "five and a half": no unit
     if words[0] in _SCALES:
         value *= _SCALES[words.pop(0)]
     if words[:1] == ["percent"] or words[:2] == ["per", "cent"]:
         value /= 100
     word = words[0].rstrip("²³") if words else ""
-    return value, _MEASURES.get(word) or _MEASURES.get(word.removesuffix("s")) or unit
+    return value, MEASURES.get(word) or MEASURES.get(word.removesuffix("s")) or unit
 
 
 def _value(text: str) -> Fraction | None:

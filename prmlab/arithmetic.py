@@ -28,7 +28,7 @@ _OPERATORS = {
     "⋅": "*", "∙": "*", "∗": "*", "/": "/", "÷": "/", "∕": "/", "⁄": "/", "^": "^", "**": "^",
 }
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "^": 4}
 _SPACE = re.compile(r"\s*")
 _TOKEN = re.compile(
@@ -123,7 +123,8 @@ def tokens(text: str, *, variables: str = "") -> Iterator[Token]:
         at = token.end
         if raised := _SUPERSCRIPT.match(text, at):
             yield Token("operator", "^", at, at)
-            yield Token("number", _integer(raised[0].translate(_SUPERSCRIPTS)), *raised.span())
+            power = Fraction(_integer(raised[0].translate(SUPERSCRIPTS)))
+            yield Token("number", power, *raised.span())
             at = raised.end()
         at = _SPACE.match(text, at).end()
 
@@ -144,7 +145,7 @@ def _token_at(text: str, at: int, variables: str) -> Token:
     if not number["number"] and not number["vulgar"]:
         raise ArithmeticSyntaxError(f"{char!r} is no part of an expression", text, at)
     whole, _, decimals = number["number"].replace(",", "").partition(".")
-    value = Fraction(_integer(whole + decimals), 10 ** len(decimals))
+    value = Fraction(_integer(whole + decimals), 10 ** len(decimals) if decimals else None)
     if number["vulgar"]:
         value += VULGAR[number["vulgar"].strip()]
     if number["percent"]:
@@ -152,10 +153,10 @@ def _token_at(text: str, at: int, variables: str) -> Token:
     return Token("number", value, *number.span())
 
 
-def _integer(digits: str) -> Fraction:
+def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise TooBig(f"a number may have {MAX_DIGITS:,} digits, got one of {len(digits):,}")
-    return Fraction(int(digits or "0"))
+    return int(digits or "0")
 
 
 def parse(text: str, *, variables: str = "") -> Node:
