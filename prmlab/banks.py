@@ -11,7 +11,7 @@ from typing import Any
 
 from prmlab import catalog
 
-KINDS = ("one", "many", "number")  # one right choice; any number of them; a number to type
+KINDS = ("single", "multiple", "number")  # one right choice; some of them; a number to type
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Bank:
         exercises: in order.
         quiz: questions as plain dictionaries, what `widgets.quiz.Quiz` takes: `id`, `section`,
             `question`, `kind`, and either `choices` (`text`, `right`, `why` each) or `answer`,
-            `tolerance` and `why`.
+            `tolerance` and `why`, perhaps with `choices` that are common wrong numbers.
     """
 
     notebook: str
@@ -147,21 +147,28 @@ def _question(record: Any, where: str, sections: Sequence[str]) -> dict[str, Any
                          f"got {record['kind']!r}")
     if record["kind"] == "number":
         _need(record, where, answer=(int, float), tolerance=(int, float), why=(str, list))
-        return {**question, "why": _text(record["why"])}
+        choices = _choices(record.get("choices", []), where)
+        return {**question, "why": _text(record["why"]), "choices": choices}
     _need(record, where, choices=list)
+    choices = _choices(record["choices"], where)
+    n_right = sum(choice["right"] for choice in choices)
+    single = record["kind"] == "single"
+    if n_right == 0 or n_right == len(choices) or (single and n_right != 1):
+        raise ValueError(f"{where}: kind {record['kind']!r} needs "
+                         f"{'exactly one' if single else 'some, not all'} "
+                         f"right of its choices, got {n_right} of {len(choices)}")
+    return {**question, "choices": choices}
+
+
+def _choices(records: Sequence[Any], where: str) -> list[dict[str, Any]]:
     choices = []
-    for i, choice in enumerate(record["choices"]):
+    for i, choice in enumerate(records):
         _need(choice, f"{where}, choice {i}", text=(str, list), right=bool, why=(str, list))
         choices.append({"text": _text(choice["text"]), "right": choice["right"],
                         "why": _text(choice["why"])})
         if not choices[-1]["why"]:
             raise ValueError(f"{where}, choice {i}: every choice needs its explanation")
-    n_right = sum(choice["right"] for choice in choices)
-    if n_right == 0 or n_right == len(choices) or (record["kind"] == "one" and n_right != 1):
-        raise ValueError(f"{where}: kind {record['kind']!r} needs "
-                         f"{'exactly one' if record['kind'] == 'one' else 'some, not all'} "
-                         f"right of its choices, got {n_right} of {len(choices)}")
-    return {**question, "choices": choices}
+    return choices
 
 
 def _need(record: Any, where: str, **fields: type | tuple[type, ...]) -> None:

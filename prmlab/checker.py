@@ -6,7 +6,7 @@ of any problem, by its arithmetic claims alone: that says nothing of a step that
 
 from collections.abc import Iterable, Sequence
 
-from prmlab import problems
+from prmlab import claims, problems
 from prmlab.traces import Trace
 from prmlab.verdicts import Verdict
 
@@ -46,13 +46,14 @@ def labelled(traces: Iterable[Trace]) -> list[Trace]:
     return [label(trace) for trace in traces]
 
 
-def first_arithmetic_error(steps: Sequence[str]) -> int | None:
+def first_arithmetic_error(steps: Sequence[str], problem: str | None = None, *,
+                           misprints: bool = False) -> int | None:
     """The 0-based index of the first step with a false arithmetic claim; None if there is none.
+
+    `claims.first_arithmetic_error`, which says what `problem` and `misprints` mean.
 
     Example:
         >>> first_arithmetic_error(["3 * 12 = 36", "so 36 - 5 = 30"])
         1
     """
-    from prmlab import claims
-
-    return claims.first_error(steps)
+    return claims.first_arithmetic_error(steps, problem, misprints=misprints)

@@ -11,6 +11,7 @@ reader did in `progress`. Nothing here raises because an answer is wrong, blank 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -128,10 +129,21 @@ def solution(notebook: str, exercise_id: str) -> Note:
 
 
 def quiz(notebook: str) -> "Quiz":
-    """The notebook's questions as a widget; every choice is explained."""
-    from prmlab.widgets.quiz import Quiz  # optional: only the `lab` extra brings widgets
+    """The notebook's questions as a widget: every choice explained, every answer remembered."""
+    from prmlab.widgets.quiz import Quiz, is_right  # optional: only `lab` brings widgets
 
-    return Quiz(list(banks.load(notebook).quiz))
+    bank = banks.load(notebook)
+    questions = {question["id"]: question for question in bank.quiz}
+
+    def remember(change: Mapping[str, Any]) -> None:
+        for name, answer in change["new"].items():
+            if change["old"].get(name) != answer:
+                status = "right" if is_right(questions[name], answer) else "wrong"
+                progress.record(notebook, name, kind="quiz", status=status)
+
+    widget = Quiz(list(bank.quiz), title=f"Quiz: {bank.title}")
+    widget.observe(remember, names=["answers"])
+    return widget
 
 
 def _dots(n: int) -> str:

@@ -60,7 +60,7 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
 
 
 def locate(name: str | PathLike[str]) -> Path | str:
-    """`catalog.resolve_model`, except that `folder/name` is no hub id where `folder` exists here."""
+    """`catalog.resolve_model`, but `folder/name` is no hub id where `folder` exists here."""
     where = catalog.resolve_model(name)
     if isinstance(where, str) and Path(where).parent.is_dir():
         raise ValueError(f"no model in {where}: the folder {Path(where).parent} exists but holds "

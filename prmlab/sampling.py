@@ -107,7 +107,8 @@ class LocalPolicy:
         self._closing: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
-    def load(cls, name: str | PathLike[str], *, device: str | None = None, **options) -> "LocalPolicy":
+    def load(cls, name: str | PathLike[str], *, device: str | None = None,
+             **options) -> "LocalPolicy":
         """The policy of that name: the catalogue's, a folder, or a hub id (owner/name).
 
         Args:

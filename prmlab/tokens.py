@@ -2,7 +2,7 @@
 
 The layout is that of TRL's stepwise supervision: the beginning-of-text id where the tokenizer has
 one, the problem's ids, then for each step the step's ids and the separator's. A step's score lives
-at the **last id of the separator after it**; `Encoded.step_ends` holds those positions, and no other
+at the **last id of the separator after it**; `Encoded.step_ends` holds those positions; no other
 module works them out. Steps are tokenised one by one: a joined text may merge across a border.
 """
 
@@ -54,7 +54,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, trace: Trace, *, separator: str =
     problem "a b" with steps "c", "d e" is `ids = (0, a, b, c, 9, d, e, 9)`,
     `step_ends = (4, 7)`, `n_prompt = 3`.
 
-    Source: trl 1.13, `PRMTrainer.tokenize_row`; one score a step, so `train_on_last_step_only=False`.
+    Source: trl 1.13, `PRMTrainer.tokenize_row` with `train_on_last_step_only=False`.
     """
     encoded = _assemble(tokenizer, trace, partial(plain_ids, tokenizer), separator)
     if max_length is not None and len(encoded.ids) > max_length:

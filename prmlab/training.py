@@ -89,7 +89,7 @@ def step_targets(labels: Sequence[float | None], *, label_kind: str = "hard",
 
     Args:
         label_kind: "hard" for +1 / 0 / -1, "soft" for probabilities in [0, 1].
-        neutral: the target of a neutral step under "hard": 1.0 counts it right (Let's Verify, Qwen),
+        neutral: the target of a neutral step under "hard": 1.0 is right (Let's Verify, Qwen),
             0.0 wrong (TRL's script), None leaves it out.
 
     Raises:
@@ -172,7 +172,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
 
     def targets_of(trace: Trace) -> list[float | None]:
         if trace.labels is None:
-            raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it first, "
+            raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it, "
                              "for example with checker.labelled")
         return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
 
@@ -262,7 +262,8 @@ def _fit(model, body, tokenizer, traces, example, loss_of, *, result, epochs, se
     bar = tqdm(total=n_steps, initial=seen["step"], delay=2, mininterval=1, unit="step",
                disable=not accelerator.is_main_process)
     limit = getattr(model.config, "max_position_embeddings", None)
-    batches = _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator, limit)
+    batches = _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator,
+                       limit)
     for step, batch in enumerate(islice(batches, seen["step"], None), start=seen["step"]):
         rate = learning_rate(step, n_steps, lr=lr, warmup=warmup, decay=decay)
         loss = _step(accelerator, body, optimizer, loss_of, batch, rate, step)

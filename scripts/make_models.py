@@ -184,7 +184,8 @@ def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
 
 def training_traces(parts: Sequence[int]) -> list[Trace]:
     """The labelled traces of these parts."""
-    return [t for part in parts for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
+    return [t for part in parts
+            for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
 
 
 def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:

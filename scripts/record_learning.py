@@ -1,4 +1,4 @@
-"""How a PRM grows with its labels: python scripts/record_learning.py. Writes data/runs/learning.json.
+"""How a PRM grows with its labels: it writes data/runs/learning.json.
 
 PRMs are trained for one epoch from policy-strong on the first 300, 1,200, ... traces of
 `runs/traces` (made by scripts/make_models.py traces), and measured on the same sampled traces of

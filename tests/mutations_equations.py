@@ -14,7 +14,6 @@ from random import Random
 from typing import NamedTuple
 
 from prmlab.arithmetic import evaluate, parse
-from prmlab.families.equations import show_side
 from prmlab.traces import Problem
 
 Line = tuple[Fraction, Fraction]

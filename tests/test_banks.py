@@ -15,7 +15,7 @@ GOOD = {
         "hints": ["a", "b", ["c", "d"]], "solution": "def f(x): return x", "why": "because",
     }],
     "quiz": [
-        {"id": "q", "section": "two", "question": "?", "kind": "one", "choices": [
+        {"id": "q", "section": "two", "question": "?", "kind": "single", "choices": [
             {"text": "yes", "right": True, "why": "it is"},
             {"text": "no", "right": False, "why": "it is not"}]},
         {"id": "n", "section": "two", "question": "?", "kind": "number", "answer": 3,
@@ -53,7 +53,7 @@ def test_lists_of_lines_become_texts():
     (["exercises", 0, "difficulty"], 6, "difficulty must be 1 to 5, got 6"),
     (["exercises", 0, "minutes"], "3", "minutes has the wrong type, str"),
     (["exercises", 0, "why"], ..., "exercise 0 has no 'why'"),
-    (["quiz", 0, "kind"], "pick", "kind must be one of one, many, number, got 'pick'"),
+    (["quiz", 0, "kind"], "pick", "kind must be one of single, multiple, number, got 'pick'"),
     (["quiz", 0, "choices", 1, "why"], "", "choice 1: every choice needs its explanation"),
     (["quiz", 0, "choices", 1, "right"], True, "exactly one right of its choices, got 2 of 2"),
     (["quiz", 0, "choices", 0, "right"], False, "got 0 of 2"),

@@ -45,7 +45,7 @@ def test_sections_exist_in_the_notebook_source(notebook):
 
 def test_the_right_choice_is_not_given_away_by_its_place_or_length():
     """Of the questions with one right choice, it is rarely the first or longest."""
-    ones = [q["choices"] for _, q in QUESTIONS if q["kind"] == "one"]
+    ones = [q["choices"] for _, q in QUESTIONS if q["kind"] == "single"]
     places = [[c["right"] for c in choices].index(True) for choices in ones]
     lengths = [[len(c["text"]) for c in choices] for choices in ones]
     longest = sum(row[place] == max(row) for row, place in zip(lengths, places))
@@ -57,7 +57,7 @@ def test_choices_differ_and_explanations_say_something():
     for notebook, question in QUESTIONS:
         texts = [choice["text"] for choice in question.get("choices", ())]
         assert len(set(texts)) == len(texts), (notebook, question["id"])
-        whys = [c["why"] for c in question.get("choices", ())] or [question["why"]]
+        whys = [c["why"] for c in question.get("choices", ())] + [question.get("why", "-" * 15)]
         assert all(len(why) >= 15 for why in whys), (notebook, question["id"])
 
 
@@ -92,6 +92,8 @@ def test_every_number_is_computed():
         question = asked[name]
         error = abs(compute() - question["answer"])
         assert error <= max(question["tolerance"], 1e-9), (name, compute())
+        for choice in question["choices"]:  # the wrong numbers must not pass for right
+            assert abs(float(choice["text"]) - question["answer"]) > question["tolerance"]
 
 
 def test_numbers_in_the_choices_and_explanations():

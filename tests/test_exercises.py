@@ -120,6 +120,19 @@ def test_a_read_only_home_does_not_stop_the_course(tmp_path, monkeypatch):
     assert "Your progress was not saved" in repr(result)
 
 
+@pytest.mark.parametrize("notebook", ["00", "01", "02", "03", "07"])
+def test_the_quiz_takes_every_bank_and_remembers_answers(notebook):
+    pytest.importorskip("anywidget", reason="widgets come with the lab extra")
+    quiz = exercises.quiz(notebook)
+    number = next(q for q in quiz.questions if q["kind"] == "number")
+    name = number["id"]
+    quiz.answers = {name: number["answer"] + 100}
+    assert progress.read().entries[f"{notebook}/{name}"]["status"] == "wrong"
+    quiz.answers = {name: number["answer"]}
+    entry = progress.read().entries[f"{notebook}/{name}"]
+    assert entry == {"kind": "quiz", "status": "right", "tries": 2}
+
+
 @pytest.mark.parametrize(("got", "want", "equal"), [
     (1, 1.0, True), (np.float32(0.5), 0.5, True), (np.array([1, 2]), [1, 2], True),
     ((1, None), [1, None], True), (True, 1, True), (0.1 + 0.2, 0.3, True),

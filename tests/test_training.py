@@ -182,7 +182,7 @@ def test_bad_input_is_named(policy, tokenizer, solved):
     prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
     with pytest.raises(ValueError, match="no traces to train on"):
         next(training.fit_prm([], base=prm))
-    with pytest.raises(ValueError, match="has no labels; label it first"):
+    with pytest.raises(ValueError, match="has no labels; label it"):
         next(training.fit_prm(solved, base=prm))
     empty = [t.with_labels([None] * len(t.steps), "none") for t in solved]
     with pytest.raises(ValueError, match="none of the 30 traces has a labelled step"):

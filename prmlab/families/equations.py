@@ -113,7 +113,9 @@ def _make_one(rng: Random, difficulty: int) -> Problem:
             continue
         if any(term[0] == "d" and x % term[1] for term in left):
             continue
-        if _factor(left) != _factor(right) and sum(1 for _ in _moves(left, right)) == difficulty:
+        if _factor(left) == _factor(right):
+            continue
+        if sum(1 for _ in _moves(left, right)) == difficulty:
             return Problem("", f"Solve {show(left, right)}.", str(x), FAMILY,
                            {"left": left, "right": right, "x": x})
 

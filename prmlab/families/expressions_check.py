@@ -12,13 +12,13 @@ most one operation is left.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from operator import add, mul, sub
 
 from prmlab.arithmetic import Bin, Neg, Node, Num
 from prmlab.families.expressions_reading import (
     Expression,
     Step,
-    expression,
     parse_problem,
     read,
     tree,
@@ -27,16 +27,19 @@ from prmlab.families.forms import (
     Form,
     Number,
     canonical,
+    count,
     derives,
     leaves,
     number,
     replaced,
     show,
+    value,
 )
 from prmlab.families.ledger import CARRIED, NOT_NEEDED, REPEATED, RIGHT, Ledger
 from prmlab.traces import Problem
 from prmlab.verdicts import Verdict
 
+MOST_READINGS = 32  # of claims that do not say what is left
 OPERATIONS = {"+": add, "-": sub, "*": mul}
 _PLAIN_STEP = re.compile(r"(-?[0-9]{1,9}) ([-+*]) (-?[0-9]{1,9}) = (-?[0-9]{1,9}), "
                          r"leaving (.+)")
@@ -67,11 +70,11 @@ class _Expressions(Ledger):
         self.unseen: list[Expression] = []
         self.take(problem)
 
-    def take(self, new: Expression) -> None:
-        """Let an expression stand, true or not."""
+    def take(self, new: Expression, *, follows: bool = True) -> None:
+        """Let an expression stand, true or not; `follows` tells whether it was derived."""
         self.current = new
         if new.value == self.truth:
-            self.sound = new
+            self.sound = new if follows else self.sound
             self.unseen.append(new)
             self.moves_left = min(self.moves_left, new.operations)
         else:
@@ -111,15 +114,10 @@ class _Expressions(Ledger):
         if step.left:
             verdicts.append(self.leaving(step.claims, step.left))
         else:
-            verdicts += [self.leaving((), chain[1:]) if self.stands(chain[0]) else
-                         self.claim(chain) for chain in step.claims]
+            verdicts += [self.claim(chain) for chain in step.claims]
         if step.answer is not None:
             verdicts.append(self.answer(step.answer, self.wrong))
         return verdicts
-
-    def stands(self, stated: Expression) -> bool:
-        """Whether it is what stands, perhaps with parts worked out."""
-        return any(derives(start.form, stated.form) for start in (self.current, self.sound))
 
     def starts(self, *, true: bool) -> list[Expression]:
         """The expressions from which a step may go on to a true, or to a wrong, expression."""
@@ -130,26 +128,31 @@ class _Expressions(Ledger):
                 left: Sequence[Expression]) -> Verdict:
         """The verdict on a step that states what is left, which then stands."""
         new, true = left[-1], left[-1].value == self.truth
-        if note := _false([*claims, left]):
+        if true and not claims and not _false([left]) and self.is_repeated(new):
+            self.current = self.sound
+            return self.late(REPEATED)
+        follows = not _false([*claims, left]) and any(
+            derives(form, new.form) for start in self.starts(true=true)
+            for form in _after(start, claims))
+        if follows:
+            verdict = CARRIED if not true else self.late(
+                REPEATED if self.is_repeated(new) else RIGHT)
+        elif note := _false([*claims, left]):
             verdict = Verdict(-1, "slip", note=note)
-        elif any(derives(form, new.form) for start in self.starts(true=true)
-                 for form in _after(start.form, claims)):
-            verdict = (CARRIED if not true else
-                       self.late(REPEATED if self.is_repeated(new) else RIGHT))
-        elif true and not claims:
-            verdict = self.late(REPEATED if self.is_repeated(new) else NOT_NEEDED)
         else:
-            verdict = self.astray(claims, new)
-        self.take(new)
+            verdict = self.late(NOT_NEEDED) if true and not claims else self.astray(claims, new)
+        self.take(new, follows=follows)
         return verdict
 
     def claim(self, chain: tuple[Expression, ...]) -> Verdict:
         """The verdict on a claim about a part, without a word about what is left."""
-        after = {start: form for start in (self.current, self.sound)
-                 if (form := next(_after(start.form, [chain]), None)) not in (None, start.form)}
-        sound = self.sound in after
-        for form in (after[start] for start in (self.sound, self.current) if start in after):
-            self.take(expression(show(form)))
+        if any(start.form == chain[0].form for start in (self.current, self.sound)):
+            return self.leaving((), chain[1:])
+        after = {start: _unwritten(forms) for start in (self.sound, self.current)
+                 if chain[0].operations and (forms := _after(start, [chain]))}
+        sound = after and self.sound in after
+        for changed in after.values():
+            self.take(changed)
         if note := _false([chain]):
             return Verdict(-1, "slip", note=note)
         if after:
@@ -162,14 +165,14 @@ class _Expressions(Ledger):
         """The verdict on what is said to be left but does not follow."""
         start = self.current
         for chain in claims:
-            if next(_after(start.form, [chain]), None) is None:
+            if not _after(start, [chain]):
                 if note := _misread(start, chain[0]):
                     return Verdict(-1, "wrong operation", note=note)
                 return Verdict(-1, "unsupported",
                                note=f"{chain[0].text} does not stand in {start.text}")
         if not claims and (note := _slipped(start, new)):
             return Verdict(-1, "slip", note=note)
-        expected = next(_after(start.form, claims), start.form)
+        expected = (_after(start, claims) or [start.form])[0]
         same = leaves(expected) == leaves(new.form)
         return Verdict(-1, "wrong operation" if same else "wrong quantity",
                        note=f"{new.text} is not what that leaves of {start.text}")
@@ -206,15 +209,22 @@ def _false(chains: Sequence[Sequence[Expression]]) -> str:
     return ""
 
 
-def _after(form: Form, claims: Sequence[tuple[Expression, ...]]) -> Iterator[Form]:
-    """Every form that the claims, one after the other, can leave of `form`."""
-    if not claims:
-        yield form
-    elif claims[0][0].operations == 0:
-        yield from _after(form, claims[1:])
-    else:
-        for new in replaced(form, claims[0][0].form, claims[0][-1].form):
-            yield from _after(new, claims[1:])
+def _after(start: Expression, claims: Sequence[tuple[Expression, ...]]) -> list[Form]:
+    """The forms that the claims, one after the other, can leave of `start`."""
+    forms = [start.form, *start.others]
+    for first, *_, last in claims:
+        if first.operations:
+            found = (new for form in forms for new in replaced(form, first.form, last.form))
+            forms = list(dict.fromkeys(islice(found, MOST_READINGS)))
+    return forms
+
+
+def _unwritten(forms: list[Form]) -> Expression:
+    """What is left and nobody has written out: the first form, or another of its value."""
+    first = forms[0]
+    others = tuple(form for form in forms[1:] if value(form) == value(first))
+    operations = min(count(form) for form in (first, *others))
+    return Expression(show(first), value(first), operations, False, others)
 
 
 def _misread(current: Expression, part: Expression) -> str:

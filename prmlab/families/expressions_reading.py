@@ -18,12 +18,16 @@ _SYNONYMS = {"leaves": "leaving", "leave": "leaving", "left": "leaving", "remain
 
 
 class Expression(NamedTuple):
-    """An expression as written; `plain` is that the family could have written it so."""
+    """An expression as written; `plain` is that the family could have written it so.
+
+    `others` are forms that may be meant just as well, where nobody has written it out.
+    """
 
     text: str
     value: Number
     operations: int
     plain: bool
+    others: tuple[Form, ...] = ()
 
     @property
     def form(self) -> Form:

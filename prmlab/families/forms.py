@@ -63,13 +63,18 @@ def make_sum(terms: list[Form]) -> Form:
 
 
 def make_product(sign: int, factors: list[tuple[int, Body]]) -> Form:
-    """The product of factors, flat and sorted."""
+    """The product of factors, flat and sorted; of a sum and minus it, one stands for both."""
     flat = [(power * inner_power, inner) for power, body in factors
             for inner_power, inner in (body[1] if body[0] == "*" else ((1, body),))]
     if len(flat) == 1 and flat[0][0] == 1:
-        form = sign, flat[0][1]
-        return negated((1, form[1])) if sign < 0 else form
-    return sign, ("*", tuple(sorted(flat)))
+        return _signed(sign, (1, flat[0][1]))
+    nought = False
+    for i, (power, body) in enumerate(flat):
+        opposite = negated((1, body))[1] if body[0] == "+" else body
+        if opposite < body:
+            sign, flat[i] = -sign, (power, opposite)
+        nought = nought or body[0] == "+" and opposite == body
+    return 1 if nought else sign, ("*", tuple(sorted(flat)))
 
 
 def value(form: Form) -> Number:
@@ -141,7 +146,7 @@ def show(form: Form) -> str:
 def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
     """Every form that comes of replacing one occurrence of `part`, an operation, by `new`.
 
-    Where a whole member comes to `part` once parts of it are worked out, that is an occurrence.
+    Last come those where a whole member comes to `part` once parts of it are worked out.
 
     Example:
         >>> from prmlab.arithmetic import parse
@@ -150,42 +155,48 @@ def replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
         [14]
     """
     found = set()
-    for new_form in _replaced(form, part, new):
-        if new_form not in found:
-            found.add(new_form)
-            yield new_form
+    for silent, flips in ((False, (1,)), (False, (-1,)), (True, (1, -1))):
+        for changed in _replaced(form, part, new, silent, flips):
+            if changed not in found:
+                found.add(changed)
+                yield changed
 
 
-def _replaced(form: Form, part: Form, new: Form) -> Iterator[Form]:
+def _replaced(form: Form, part: Form, new: Form, silent: bool,
+              flips: tuple[int, ...]) -> Iterator[Form]:
+    """The occurrences as they stand, or with all signs turned; silent, as `replaced` says."""
     sign, body = form
     if body[0] == "#":
         return
-    for flip in (1, -1):
-        if derives(form, _signed(flip, part)):
+    for flip in flips:
+        old = _signed(flip, part)
+        if form == old or silent and derives(form, old):
             yield _signed(flip, new)
     if body[0] == "^":
         for i in (1, 2):
-            for inner in _replaced(body[i], part, new):
+            for inner in _replaced(body[i], part, new, silent, flips):
                 yield sign, (*body[:i], inner, *body[i + 1:])
     elif body[0] == "+":
-        yield from _in_sum(body[1], part, new)
+        yield from _in_sum(body[1], part, new, silent, flips)
     elif body[0] == "*":
-        yield from _in_product(sign, body[1], part, new)
+        yield from _in_product(sign, body[1], part, new, silent, flips)
 
 
-def _in_sum(terms: tuple, part: Form, new: Form) -> Iterator[Form]:
+def _in_sum(terms: tuple, part: Form, new: Form, silent: bool,
+            flips: tuple[int, ...]) -> Iterator[Form]:
     if part[1][0] == "+":
-        for sign in (1, -1):
+        for sign in flips:
             rest = _without(terms, _signed(sign, part)[1][1])
             if rest is not None:
                 yield make_sum([*rest, _signed(sign, new)])
     for i, term in enumerate(terms):
         if i == 0 or term != terms[i - 1]:
-            for inner in _replaced(term, part, new):
+            for inner in _replaced(term, part, new, silent, flips):
                 yield make_sum([*terms[:i], inner, *terms[i + 1:]])
 
 
-def _in_product(sign: int, factors: tuple, part: Form, new: Form) -> Iterator[Form]:
+def _in_product(sign: int, factors: tuple, part: Form, new: Form,
+                silent: bool, flips: tuple[int, ...]) -> Iterator[Form]:
     if part[1][0] == "*":
         for power in (1, -1):
             rest = _without(factors, tuple((power * p, b) for p, b in part[1][1]))
@@ -193,7 +204,7 @@ def _in_product(sign: int, factors: tuple, part: Form, new: Form) -> Iterator[Fo
                 yield make_product(sign * part[0] * new[0], [*rest, (power, new[1])])
     for i, (power, body) in enumerate(factors):
         if i == 0 or factors[i] != factors[i - 1]:
-            for inner_sign, inner in _replaced((1, body), part, new):
+            for inner_sign, inner in _replaced((1, body), part, new, silent, (1, -1)):
                 yield make_product(sign * inner_sign,
                                    [*factors[:i], (power, inner), *factors[i + 1:]])
 
@@ -224,19 +235,22 @@ class _Derivation:
 
     def reaches(self, form: Form, new: Form) -> bool:
         """Whether parts of `form` worked out give `new`; signs included."""
-        if form == new:
-            return True
+        self.left -= 1
+        if form == new or self.left < 0:
+            return form == new
         body, wanted = form[1], new[1]
         if wanted[0] == "#":
             return value(form) == value(new)
-        if body[0] != wanted[0] or body[0] == "#":
+        if body[0] == "#":
             return False
         if body[0] == "^":
-            return all(self.reaches(body[i], wanted[i]) for i in (1, 2))
+            return wanted[0] == "^" and all(self.reaches(body[i], wanted[i]) for i in (1, 2))
         if body[0] == "+":
-            return self.group(_cancel(body[1], wanted[1]), self.one_term, _total)
-        return value(form) == value(new) and self.group(
-            _cancel(body[1], wanted[1]), self.one_factor, _size)
+            terms = wanted[1] if wanted[0] == "+" else (new,)
+            return self.shared(body[1], terms, self.one_term, _total)
+        factors = wanted[1] if wanted[0] == "*" else ((1, wanted),)
+        return value(form) == value(new) and self.shared(body[1], factors, self.one_factor,
+                                                         _size)
 
     def one_term(self, old: Form, new: Form) -> bool:
         return self.reaches(old, new)
@@ -244,17 +258,19 @@ class _Derivation:
     def one_factor(self, old: tuple[int, Body], new: tuple[int, Body]) -> bool:
         if old[0] != new[0]:
             return False
-        return any(self.reaches((1, old[1]), (sign, new[1])) for sign in (1, -1))
+        return any(self.reaches((1, old[1]), _signed(sign, (1, new[1]))) for sign in (1, -1))
+
+    def shared(self, old: tuple, new: tuple, one, combined) -> bool:
+        """Whether the old members give the new; what occurs in both is left alone first."""
+        return (self.group(_cancel(old, new), one, combined)
+                or self.group((list(old), list(new)), one, combined))
 
     def group(self, both: tuple[list, list], one, combined) -> bool:
         """Whether the old members can be shared out so that each new one is one of them, worked
-        out in part, or, if it is a number, several of them together."""
+        out in part, or, if it is a number, several together; what adds nothing may be left."""
         old, new = both
         if not new:
-            return not old
-        self.left -= 1
-        if self.left < 0:
-            return False
+            return combined(old) == combined([])
         wanted = next((n for n in new if n[1][0] != "#"), new[0])
         rest = list(new)
         rest.remove(wanted)
@@ -265,8 +281,6 @@ class _Derivation:
                     return True
         if wanted[1][0] != "#":
             return False
-        if not rest:
-            return combined(old) == combined([wanted])
         return self.share(old, wanted, rest, one, combined)
 
     def share(self, old: list, wanted: tuple, rest: list, one, combined) -> bool:

@@ -19,7 +19,7 @@ from itertools import product
 from typing import Any
 
 from prmlab.arithmetic import DivisionByZero, evaluate
-from prmlab.families.stories_reading import Claim, Reader, Term
+from prmlab.families.stories_reading import Claim, Reader, Term, Unreadable
 from prmlab.families.stories_rules import (
     Form,
     Relation,
@@ -95,7 +95,8 @@ class _Ledger:
     def rules(self, name: str) -> list[Relation]:
         """The fact that gives a quantity, then the facts about others solved for it."""
         return [self.facts[name]] + [solved(other, fact, name)
-                                     for other, fact in self.facts.items() if name in fact.of]
+                                     for other, fact in self.facts.items()
+                                     if name in fact.of and fact.k != 0]
 
     def support(self, rule: Relation, shown: Term) -> int:
         """How well an expression does what a rule calls for."""
@@ -186,9 +187,10 @@ class _StoryChecker:
     def step(self, text: str) -> Verdict:
         """The verdict on the next step; of several claims the first wrong one decides."""
         was_answered = self.answered
-        claims = self.reader.read(text)
-        if claims is None:
-            return _wrong("nonsense", "no claim about this problem can be read from this")
+        try:
+            claims = self.reader.read(text)
+        except Unreadable as error:
+            return _wrong("nonsense", str(error))
         verdicts = [self.claim(claim) for claim in claims]
         wrong = next((verdict for verdict in verdicts if verdict.label < 0), None)
         if wrong or was_answered:

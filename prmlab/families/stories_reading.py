@@ -1,4 +1,4 @@
-"""Reading a step of a story: free text to the claims it makes, or None if it cannot be read.
+"""Reading a step of a story: free text to the claims it makes, if it can be read.
 
 The grammar is closed: the problem's names and item, numbers (words too), operators, the words
 for relations, and a list of fillers that change no meaning. One word outside it ("not",
@@ -12,10 +12,22 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from prmlab.arithmetic import VULGAR, Node, Num, evaluate, parse
+from prmlab.arithmetic import (
+    VULGAR,
+    ArithmeticSyntaxError,
+    Node,
+    Num,
+    TooBig,
+    evaluate,
+    parse,
+)
 from prmlab.families.stories_rules import Form, Relation, form, numbers_in, relation
 
 MAX_LENGTH = 2000  # characters of a step that is read at all
+
+
+class Unreadable(ValueError):
+    """A text outside the grammar; the message says where."""
 
 
 class Term(NamedTuple):
@@ -111,8 +123,12 @@ class Reader:
         self.names = {name.casefold(): name for name in self.letters}
         self.items = {item.casefold(), item.casefold().removesuffix("s")}
 
-    def read(self, text: str) -> tuple[Claim, ...] | None:
-        """The claims in a step's text, in order; None if any of it cannot be read."""
+    def read(self, text: str) -> tuple[Claim, ...]:
+        """The claims in a step's text, in order.
+
+        Raises:
+            Unreadable: if any part of the text is outside the grammar.
+        """
         found = _CANONICAL.fullmatch(text)
         claim = found and self._canonical(found)
         return (claim,) if claim else self.read_slowly(text)
@@ -129,14 +145,15 @@ class Reader:
         return Claim(name, relation(word, int(k) if k else None, sources),
                      (_term(left), _term(value)))
 
-    def read_slowly(self, text: str) -> tuple[Claim, ...] | None:
+    def read_slowly(self, text: str) -> tuple[Claim, ...]:
         """The same as `read`, by the full grammar alone."""
         if len(text) > MAX_LENGTH:
-            return None
+            raise Unreadable(f"a step may have {MAX_LENGTH:,} characters, this has "
+                             f"{len(text):,}")
         try:
             return _Clauses(self, text).claims()
-        except ValueError:  # _Unreadable, or an expression that the parser refuses
-            return None
+        except (ArithmeticSyntaxError, TooBig):
+            raise Unreadable("there is an expression in it that cannot be read") from None
 
     def kind(self, word: str) -> str:
         """The grammar's letter for a word or mark; empty for one that says nothing."""
@@ -146,7 +163,7 @@ class Reader:
         if folded in self.items:
             return ""
         if folded not in _KINDS:
-            raise _Unreadable(word)
+            raise Unreadable(f"nothing in this problem is known as {word[:20]!r}")
         return _KINDS[folded]
 
 
@@ -164,10 +181,6 @@ def _long_term(text: str) -> Term:
 _term = lru_cache(maxsize=65536)(_long_term)  # the same few thousand come again and again
 
 
-class _Unreadable(ValueError):
-    """A text outside the grammar; never leaves this module."""
-
-
 class _Clauses:
     """One text, as tokens and as a line of their letters, and the claims gathered from it."""
 
@@ -183,7 +196,7 @@ class _Clauses:
         at = 0
         for token in _TOKEN.finditer(text):
             if token.start() != at:
-                raise _Unreadable(text[at])
+                break
             at = token.end()
             if token["number"] or token["word"] or token["mark"]:
                 kind = "#" if token["number"] else reader.kind(token[0])
@@ -192,7 +205,7 @@ class _Clauses:
                     self.tokens.append(token[0])
                     self.spans.append(token.span())
         if at != len(text):
-            raise _Unreadable(text[at])
+            raise Unreadable(f"{text[at]!r} says nothing in this problem")
         self.kinds = "".join(kinds)
         self.found: list[Claim] = []
         self.pending: tuple[Term, ...] = ()  # a chain that has no subject yet
@@ -205,13 +218,14 @@ class _Clauses:
         while at < len(self.kinds):
             clause = _GRAMMAR.match(self.kinds, at)
             if not clause:
-                raise _Unreadable(self.tokens[at])
+                raise Unreadable("no claim about this problem can be read from "
+                                 f"{self.tokens[at][:20]!r} on")
             at = clause.end()
             self.take(clause)
             self.joint = clause["joint"] or ""
         self.flush()
         if self.answering or not self.found:
-            raise _Unreadable("nothing is claimed")
+            raise Unreadable("nothing is claimed about this problem")
         return tuple(self.found)
 
     def take(self, clause: re.Match) -> None:
@@ -227,7 +241,7 @@ class _Clauses:
             self.add(self.names(clause, "place")[0], None, self.chain(clause, "there"))
         elif clause["sum"]:
             if "g" not in clause["all"] + clause["in_all"]:
-                raise _Unreadable("each of them, or together?")
+                raise Unreadable("several names have something, each or together")
             self.take_chain((self.sum(self.names(clause, "sum")), *self.chain(clause, "total")))
         elif clause["chain"]:
             self.take_chain(self.chain(clause, "chain"))

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from prmlab import doctor
@@ -35,10 +36,9 @@ def notebooks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(path, folder)
-    import jupytext
-
-    sample = ROOT / "tests" / "data" / "notebooks" / "src" / "98_sample.py"
-    jupytext.write(jupytext.read(sample), folder / "98_sample.ipynb")
+    sample = jupytext.read(ROOT / "tests" / "data" / "notebooks" / "src" / "98_sample.py")
+    sample.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    jupytext.write(sample, folder / "98_sample.ipynb")
     return folder
 
 

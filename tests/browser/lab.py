@@ -93,8 +93,8 @@ class Lab:
         self.page.evaluate(RUN, command)
         self.page.wait_for_function(IDLE, timeout=timeout * 1000, polling=100)
         self.seconds = time.perf_counter() - began
-        assert self.page.evaluate("() => window.prmlab_run.error") is None
-        assert self.errors() == []
+        failed = self.errors() or self.page.evaluate("() => window.prmlab_run.error")
+        assert not failed, f"{command}: {failed}"
         return self.seconds
 
     def cells(self) -> list[dict]:

@@ -67,6 +67,5 @@ def test_a_failing_cell_a_console_error_and_a_request_outside_are_seen(lab, note
         lab.run_all()
     lab.page.evaluate("console.error('planted')")
     lab.page.evaluate("fetch('http://192.0.2.1/x').catch(() => null)")
-    expect(lab.page.locator("body")).to_be_visible()
     assert any("planted" in message for message in lab.console_errors)
     assert lab.outside == ["http://192.0.2.1/x"]
