@@ -151,13 +151,15 @@ live[0]
 # %%
 BEN = "Ben has 3 times as many as Ana: 3 * 12 = 36"
 CY = "Cy has 5 fewer than Ben: 36 - 5 = 31"
+DEE = "Dee has 4 more than Ana: 12 + 4 = 16"
+CY_FROM_ANA = "Cy has 5 fewer than Ben: 12 - 5 = 7"
 changed = {  # what was done: the steps, and the step to look at
     "operands swapped": ((BEN.replace("3 * 12", "12 * 3"), CY), 0),
     "other words": (("12 * 3 = 36, so Ben has 36 pens.", CY), 0),
     "said twice": ((BEN, BEN, CY), 1),
-    "true, but who asked?": ((BEN, "Dee has 4 more than Ana: 12 + 4 = 16", CY), 1),
+    "true, but who asked?": ((BEN, DEE, CY), 1),
     "a slip": ((BEN.replace("36", "35"), CY), 0),
-    "a true sum, not the question": ((BEN, "Cy has 5 fewer than Ben: 12 - 5 = 7"), 1),
+    "a true sum, not the question": ((BEN, CY_FROM_ANA), 1),
     "out of the blue": ((CY,), 0),
 }
 for name, (steps, at) in changed.items():
@@ -169,7 +171,8 @@ for name, (steps, at) in changed.items():
 # NBVAL_CHECK_OUTPUT
 for name, (steps, at) in changed.items():
     verdict = checker.check(Trace(pens, steps))[at]
-    print(f"{verdict.label:+d}  {verdict.reason:15} {name}: {verdict.note or '-'}")
+    note = verdict.note or "-"
+    print(f"{verdict.label:+d}  {verdict.reason:15} {name}: {note}")
 
 # %% [markdown]
 # A **verdict** is more than a label: it has a reason, and a note with the
@@ -181,8 +184,9 @@ for name, (steps, at) in changed.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-slipped = Trace(pens, (BEN.replace("36", "35"), "Cy has 5 fewer than Ben: 35 - 5 = 30",
-                       "Answer: 30"), finished=True)
+after_a_slip = (BEN.replace("36", "35"), CY.replace("36 - 5 = 31", "35 - 5 = 30"),
+                "Answer: 30")
+slipped = Trace(pens, after_a_slip, finished=True)
 print(plots.highlight(slipped, truth=checker.check(slipped)))
 
 # %% [markdown]
@@ -200,7 +204,8 @@ times = Counter(verdict.reason for verdict, _ in found)
 for reason, meaning in REASONS.items():
     example = next((f"“{step}”  {verdict.note}" for verdict, step in found
                     if verdict.reason == reason), "none here")
-    print(f"{reason} ({times[reason]} of {len(found)}): {meaning}\n    {example}")
+    print(f"{reason} ({times[reason]} of {len(found)}): {meaning}\n"
+          f"    {example}")
 
 # %% [markdown]
 # Notice who makes these mistakes. They are not planted: a small language model
@@ -226,7 +231,7 @@ exercises.check("02", "prm800k_row", prm800k_row)
 
 # %%
 def read_ratings(record):
-    """Problem, steps and ratings of one PRM800K record, along the first completions."""
+    """Problem, steps and ratings of a PRM800K record, by its first completions."""
     rated = [step["completions"][0] for step in record["label"]["steps"]]
     return (record["question"]["problem"],
             [one["text"] for one in rated], [one["rating"] for one in rated])
@@ -274,8 +279,8 @@ print(f"{labels.total()} steps: {share}")
 # with three to five steps, whatever they are like.
 
 # %%
-chosen = [trace for trace in live
-          if trace.problem.family == "stories" and 3 <= len(trace.steps) <= 5][:6]
+stories = [trace for trace in live if trace.problem.family == "stories"]
+chosen = [trace for trace in stories if 3 <= len(trace.steps) <= 5][:6]
 n_steps = sum(len(trace.steps) for trace in chosen)
 print(f"{len(chosen)} traces, {n_steps} steps")
 
@@ -317,9 +322,10 @@ print(f"{n_kept} of {n_steps} labels found in {LABELS}")
 # keeps the labels in the page and offers them as a download in the same format.
 
 # %%
-page = twin.frame(annotator.to_html(), title="Step annotator, static twin", height=620)
-HTML("<details><summary>The annotator without a kernel (needs a page that runs "
-     f"scripts; GitHub shows the trace above instead)</summary>{page}</details>")
+page = twin.frame(annotator.to_html(), title="Step annotator, static twin",
+                  height=620)
+HTML("<details><summary>The annotator without a kernel (in pages that run scripts; "
+     f"GitHub shows the trace above instead)</summary>{page}</details>")
 
 # %% [markdown]
 # ### If nobody labels
@@ -327,15 +333,15 @@ HTML("<details><summary>The annotator without a kernel (needs a page that runs "
 # This notebook also runs where nobody is there to label. So that the rest still
 # has something to work on, the next cell **simulates** a reader. It is given the
 # exact labels and spoils them by a stated rule: it overlooks one wrong step in
-# four, suspects one right step in twenty, and never uses 0. No person does exactly
+# three, suspects one right step in twelve, and never uses 0. No person does exactly
 # that. It stands in for one, and the output says whenever it does.
 
 # %%
 def hurried(label, rng):
-    """SIMULATED: the label that a hurried reader gives to a step with this exact label."""
+    """SIMULATED: what a hurried reader says of a step with this exact label."""
     if label < 0:
-        return 1 if rng.random() < 0.25 else -1
-    return -1 if rng.random() < 0.05 else 1
+        return 1 if rng.random() < 1 / 3 else -1
+    return -1 if rng.random() < 1 / 12 else 1
 
 def simulated_labels(traces, seed):
     rng = Random(seed)
@@ -352,7 +358,8 @@ with TemporaryDirectory() as folder:
     path = Path(folder) / "labels.jsonl"
     stand_in = StepAnnotator(chosen, path, labeler="SIMULATED reader")
     stand_in.labels = simulated_labels(chosen, SEED)  # saves, as your keys do
-    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = path.read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
     kept = StepAnnotator(chosen, path).labels == stand_in.labels
     simulated = stand_in.labelled_traces()
 
@@ -362,10 +369,10 @@ print("read by our function:", all(
     for record, t in zip(records, simulated)))
 
 # %%
-first = records[0]
-first["label"]["steps"] = first["label"]["steps"][:1]
-first["question"]["pre_generated_steps"] = ["..."]
-print(json.dumps(first, indent=1))
+record = json.loads(lines[0])
+del record["label"]["steps"][1:]
+record["question"]["pre_generated_steps"] = ["..."]
+print(json.dumps(record, indent=1))
 
 # %% [markdown]
 # ## Agreement
@@ -379,7 +386,8 @@ if not labelled:
     labelled, who = simulated, "SIMULATED reader"
 
 pairs = [(given, verdict, step) for trace in labelled for given, verdict, step
-         in zip(trace.labels, checker.check(trace), trace.steps) if given is not None]
+         in zip(trace.labels, checker.check(trace), trace.steps)
+         if given is not None]
 agreed = sum(given == verdict.label for given, verdict, _ in pairs)
 print(f"{who} and the checker agree on {agreed} of {len(pairs)} steps")
 
@@ -443,7 +451,8 @@ for n in (10, 40, 160):
     given = [label for row in rows for label in row]
     exact = [v.label for trace in live[:n] for v in checker.check(trace)]
     k = agreement.cohen_kappa(given, exact, seed=SEED)
-    print(f"SIMULATED, {len(given):4} steps: kappa {k.kappa:.2f} ({k.low:.2f} to {k.high:.2f})")
+    print(f"SIMULATED, {len(given):4} steps: kappa {k.kappa:.2f} "
+          f"({k.low:.2f} to {k.high:.2f})")
 
 # %% [markdown]
 # Now the interesting part: the steps on which you and the checker differ. Decide
@@ -454,8 +463,8 @@ NAMES = {1: "right", 0: "neutral", -1: "wrong"}
 differ = [(given, verdict, step) for given, verdict, step in pairs
           if given != verdict.label]
 for given, verdict, step in differ[:8]:
-    print(f"{who}: {NAMES[given]}; checker: {NAMES[verdict.label]}, {verdict.reason}"
-          f" {verdict.note}\n    {step}")
+    print(f"{who}: {NAMES[given]}; checker: {NAMES[verdict.label]}, "
+          f"{verdict.reason} {verdict.note}\n    {step}")
 print(f"{len(differ)} differences")
 
 # %% [markdown]
@@ -548,18 +557,20 @@ for text in ("$1,200 / 4 = $300", "½ of 10 is 5", "so 7 / 2 = 3", "2x + 5 = 15"
 # it find the same step?
 
 # %%
-stories = [trace for trace in live if trace.problem.family == "stories"]
 first = [checker.first_error(trace) for trace in stories]
 by_sums = [checker.first_arithmetic_error(trace.steps) for trace in stories]
 
-outcome = Counter(
-    "no error, none claimed" if e is None and a is None else "same step" if e == a
-    else "nothing found" if a is None else "another step" for e, a in zip(first, by_sums))
-for what, n in outcome.most_common():
+def outcome(exact, claimed):
+    if exact == claimed:
+        return "no error, none claimed" if exact is None else "the same step"
+    return "nothing found" if claimed is None else "another step"
+
+outcomes = Counter(map(outcome, first, by_sums))
+for what, n in outcomes.most_common():
     print(f"{n:3} of {len(stories)} stories: {what}")
 
 # %% [markdown]
-# Where it found nothing, the sums are true and the step is wrong: it used another
+# Where it found nothing, the arithmetic is true and the step is wrong: it used another
 # person's number, or stated a relation the problem never gave. These are the
 # reasons of the first errors it missed:
 

@@ -43,8 +43,8 @@ SEED = 0
 policy, prm = LocalPolicy.load("policy"), PRM.load("prm")
 
 def sampled(split, n):
-    made = problems.mix(n, seed=SEED, families=("stories", "equations"), split=split)
-    rows = policy.complete([Trace(problem, ()) for problem in made], 2, seed=SEED)
+    made = problems.mix(n, seed=SEED, split=split, families=("stories", "equations"))
+    rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
     return [trace for row in rows for trace in row if trace.steps]
 
 validation, test = sampled("validation", 80), sampled("test", 80)
@@ -74,9 +74,9 @@ guess = ...  # your index
 
 # %%
 found = scoring.first_error(test_scores[late])
+you = "nothing yet" if guess is ... else guess
 plots.highlight(test[late], test_scores[late], checker.check(test[late]),
-                title=f"You: {'nothing yet' if guess is ... else guess}. PRM: {found}. "
-                      f"Truth: {test_truth[late]}.")
+                title=f"You: {you}. PRM: {found}. Truth: {test_truth[late]}.")
 
 # %% [markdown]
 # The ground behind a step is the PRM's score; the truth is on the right, and in
@@ -84,8 +84,8 @@ plots.highlight(test[late], test_scores[late], checker.check(test[late]),
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for made_up in ([0.97, 0.91, 0.12, 0.30], [0.97, 0.91, 0.88], [0.31, 0.95, 0.20]):
-    print(f"made-up scores {made_up}: first error {scoring.first_error(made_up)}")
+for made_up in [0.97, 0.91, 0.12, 0.30], [0.97, 0.91, 0.88], [0.31, 0.95, 0.20]:
+    print(f"made-up {made_up}: first error {scoring.first_error(made_up)}")
 
 # %% [markdown]
 # Why the *first*? What follows from a wrong number is usually wrong as well, and
@@ -104,10 +104,9 @@ print(pd.DataFrame(rows, dtype=object).to_string())
 # %% [markdown]
 # ## Textbook rule
 #
-# A threshold needs scores that mean what they say. A PRM that is too strict
-# everywhere would be accused of nothing but errors. Textbooks therefore offer a
-# rule about *drops*: an error is where the score falls to less than half of the
-# score before it.
+# A threshold needs scores that mean what they say: with a PRM that is too strict
+# everywhere, every step falls below it. Textbooks therefore offer a rule about
+# *drops*: an error is where the score falls to less than half of the one before.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -155,8 +154,8 @@ print(find_error_step(made_up))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for step_scores in [made_up, [0.9], [0.8, 0.4, 0.1], *validation_scores, *test_scores]:
-    assert find_error_step(step_scores) == scoring.find_error_step(step_scores)
+for s in [made_up, [0.9], [0.8, 0.4, 0.1], *validation_scores, *test_scores]:
+    assert find_error_step(s) == scoring.find_error_step(s)
 print("the same as scoring.find_error_step")
 
 # %% [markdown]
@@ -172,8 +171,9 @@ print("the same as scoring.find_error_step")
 # NBVAL_CHECK_OUTPUT
 equation = Problem("by-hand", "Solve 2x + 5 = 15.", "5", "equations",
                    {"left": [["x", 2], ["n", 5]], "right": [["n", 15]], "x": 5})
-wrong_at_once = Trace(equation, ("Subtract 5 from both sides: 2x = 20",
-                                 "Divide both sides by 2: x = 10", "Answer: 10"), True)
+steps = ("Subtract 5 from both sides: 2x = 20", "Divide both sides by 2: x = 10",
+         "Answer: 10")
+wrong_at_once = Trace(equation, steps, finished=True)
 for verdict in checker.check(wrong_at_once):
     print(f"{verdict.label:+d}  {verdict.reason}")
 
@@ -274,7 +274,8 @@ judges = {"always step 0": [0] * len(test),
           "a coin": [0 if heads else None for heads in rng.random(len(test)) < 0.5]}
 for name, predicted in judges.items():
     a, b = two_accuracies(predicted, test_truth)
-    print(f"{name:14} with error {a:.2f}, without {b:.2f}, plain average {(a + b) / 2:.2f}")
+    print(f"{name:14} with error {a:.2f}, without {b:.2f}, "
+          f"plain average {(a + b) / 2:.2f}")
 
 # %% [markdown]
 # A judge who never looks should not get half the marks. So the two are combined by
@@ -306,24 +307,29 @@ print(f"by hand {f1_by_hand(predicted, truth):.3f}, "
 # Now the rules on the test traces, with intervals, because this is a sample.
 
 # %%
-rules = {
-    "threshold 0.5": [scoring.first_error(s) for s in test_scores],
-    "textbook rule": [scoring.first_error(s, rule="drop") for s in test_scores],
-    "1 before step 0, then drops": [
-        scoring.first_error([1.0, *s], rule="drop") for s in test_scores],
-    "always step 0": judges["always step 0"],
-}
-mended = rules["1 before step 0, then drops"]
-mended[:] = [None if step is None else step - 1 for step in mended]
+def drop_from_one(step_scores):  # the textbook rule, with 1 before step 0
+    step = scoring.first_error([1.0, *step_scores], rule="drop")
+    return None if step is None else step - 1
 
-f1s = {name: metrics.first_error_f1(found, test_truth) for name, found in rules.items()}
+RULES = {
+    "threshold 0.5": scoring.first_error,
+    "textbook rule": lambda s: scoring.first_error(s, rule="drop"),
+    "textbook rule, mended": drop_from_one,
+    "always step 0": lambda s: 0,
+}
+f1s = {name: metrics.first_error_f1([rule(s) for s in test_scores], test_truth)
+       for name, rule in RULES.items()}
+
+# %%
 plots.aggregation_comparison({name: (r.f1, r.low, r.high) for name, r in f1s.items()},
-                             title="Naming the first wrong step", x_title="first-error F1")
+                             title="Naming the first wrong step",
+                             x_title="first-error F1")
 
 # %%
 for name, result in f1s.items():
-    print(f"{name:28} with error {result.acc_error:.2f} of {result.n_error}, without "
-          f"{result.acc_correct:.2f} of {result.n_correct}, F1 {result.f1:.2f}")
+    print(f"{name:22} with error {result.acc_error:.2f} of {result.n_error}, "
+          f"without {result.acc_correct:.2f} of {result.n_correct}, "
+          f"F1 {result.f1:.2f}")
 
 # %% [markdown]
 # Look at both accuracies, not at F1 alone. Two judges with the same F1 can be
@@ -344,14 +350,14 @@ thin = np.unique(np.linspace(0, len(choice.thresholds) - 1, 150).astype(int))
 
 fig = theme.figure("Judged wrong if the score is below the threshold")
 for (name, values), style in zip(lines.items(), theme.STYLES):
-    fig.add_scatter(x=choice.thresholds[thin], y=values[thin], name=name, mode="lines",
-                    line={"color": style.colour, "dash": style.dash, "width": 2})
+    fig.add_scatter(x=choice.thresholds[thin], y=values[thin], name=name,
+                    mode="lines", line={"color": style.colour, "dash": style.dash})
 fig.update_xaxes(title_text="threshold", range=[0, 1])
 fig.update_yaxes(title_text="on validation traces", range=[0, 1.02])
-theme.show(fig, alt=f"On validation traces F1 is highest, {choice.f1:.2f}, at threshold "
-           f"{choice.threshold:.2f}. As the threshold rises from 0 to 1, the accuracy on "
-           f"traces without an error falls from {choice.acc_correct[0]:.2f} to "
-           f"{choice.acc_correct[-1]:.2f}.")
+theme.show(fig, alt=f"On validation traces F1 is highest, {choice.f1:.2f}, at "
+           f"threshold {choice.threshold:.2f}. As the threshold rises from 0 to 1, "
+           "the accuracy on traces without an error falls from "
+           f"{choice.acc_correct[0]:.2f} to {choice.acc_correct[-1]:.2f}.")
 
 # %% [markdown]
 # The accuracy on traces without an error can only fall: what was accused stays
@@ -381,7 +387,8 @@ best = thresholds.choose_threshold(test_scores, test_truth).threshold
 for name, threshold in (("habit", 0.5), ("chosen on validation", choice.threshold),
                         ("peeking at the test set", best)):
     r = f1_at(threshold)
-    print(f"{name:24} {threshold:.2f}: test F1 {r.f1:.3f} ({r.low:.3f} to {r.high:.3f})")
+    print(f"{name:24} {threshold:.2f}: test F1 {r.f1:.3f} "
+          f"({r.low:.3f} to {r.high:.3f})")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -431,9 +438,11 @@ print(f"unweighted mean {np.mean(list(by_family.values())):.3f}")
 
 # %%
 def outcome(found, truth):
+    if found is None:
+        return "missed"
     if found == truth:
         return "found exactly"
-    return "missed" if found is None else "too early" if found < truth else "too late"
+    return "too early" if found < truth else "too late"
 
 found = [scoring.first_error(s, threshold=choice.threshold) for s in test_scores]
 kinds = Counter((checker.check(trace)[t].reason, outcome(f, t))
@@ -487,9 +496,10 @@ def conviction(i):  # how far on the wrong side is the score that decided?
 misjudged = [i for i in range(len(test)) if found[i] != test_truth[i]]
 if misjudged:
     worst = max(misjudged, key=conviction)
-    display(plots.highlight(test[worst], test_scores[worst], checker.check(test[worst]),
-                            threshold=choice.threshold,
-                            title=f"PRM: {found[worst]}. Truth: {test_truth[worst]}."))
+    title = f"PRM: {found[worst]}. Truth: {test_truth[worst]}."
+    display(plots.highlight(test[worst], test_scores[worst], title=title,
+                            truth=checker.check(test[worst]),
+                            threshold=choice.threshold))
 print(f"{len(misjudged)} of {len(test)} test traces misjudged")
 
 # %% [markdown]
@@ -504,11 +514,13 @@ print(f"{len(misjudged)} of {len(test)} test traces misjudged")
 # %%
 # NBVAL_CHECK_OUTPUT
 published = pd.DataFrame({
-    "GSM8K": [47.9, 50.4, 70.8, 68.2, 82.4], "MATH": [29.5, 33.4, 53.6, 62.6, 77.6],
-    "Olympiad": [24.8, 13.8, 22.9, 50.7, 67.5], "Omni": [23.8, 15.8, 21.0, 44.3, 66.3],
+    "GSM8K": [47.9, 50.4, 70.8, 68.2, 82.4],
+    "MATH": [29.5, 33.4, 53.6, 62.6, 77.6],
+    "Olympiad": [24.8, 13.8, 22.9, 50.7, 67.5],
+    "Omni": [23.8, 15.8, 21.0, 44.3, 66.3],
 }, index=["Math-Shepherd-PRM-7B", "RLHFlow-PRM-Mistral-8B", "Skywork-PRM-7B",
           "Qwen2.5-Math-7B-PRM800K", "Qwen2.5-Math-PRM-7B"])
-print(published.assign(mean=published.mean(axis=1).round(2)).to_string())
+print(published.assign(mean=published.mean(axis=1).round(3)).to_string())
 
 # %% [markdown]
 # The first two were trained on Monte Carlo labels: a step counts as good if the
@@ -518,8 +530,10 @@ print(published.assign(mean=published.mean(axis=1).round(2)).to_string())
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(pd.DataFrame({"first-error F1": [40.1, 46.5, 56.5], "best of 8": [65.9, 65.3, 64.9]},
-                   index=["Monte Carlo", "judge model", "human"]).to_string())
+by_labels = pd.DataFrame({"first-error F1": [40.1, 46.5, 56.5],
+                          "best of 8": [65.9, 65.3, 64.9]},
+                         index=["Monte Carlo", "judge model", "human"])
+print(by_labels.to_string())
 
 # %% [markdown]
 # Read the columns against each other. The labels that are best for finding errors
