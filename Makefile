@@ -19,8 +19,10 @@ test: setup  ## run every test: unit, notebooks by two routes, browser
 notebooks: setup  ## rebuild and execute the notebooks from notebooks/src; ONLY="00 03" for some
 	@$(PY) scripts/make_notebooks.py $(ONLY)
 
-data: setup  ## remake the problem sets and recorded runs in data/ (models: make models)
+data: setup  ## remake the traces and recorded runs in data/ with the models there
 	@$(PY) scripts/make_data.py
+	@$(PY) scripts/evaluate_models.py
+	@$(PY) scripts/record_learning.py
 	@$(PY) scripts/make_manifest.py
 
 models: setup  ## retrain the tiny models in data/models (about an hour on two cores)

@@ -1,4 +1,4 @@
-"""The nbval route over the notebooks: `pytest --nbval-lax --nbval-current-env notebooks`.
+"""What all tests share, and the nbval route: `pytest --nbval-lax --nbval-current-env notebooks`.
 
 Cells marked `# NBVAL_CHECK_OUTPUT` must print again what the notebook shows. Pictures are not
 compared (fonts and rounding differ from machine to machine), progress bars neither.
@@ -10,6 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+collect_ignore = ["tests/data"]  # samples, not tests
+collect_ignore_glob = ["*conftest.py"]  # --doctest-modules would import several of that name
+settings.register_profile("prmlab", deadline=None)  # a busy machine is no failure
+settings.load_profile("prmlab")
 
 ROOT = Path(__file__).resolve().parent
 NOT_COMPARED = ("application/vnd.plotly.v1+json", "image/svg+xml", "stderr")
@@ -22,6 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, map(str, paths)))
         os.environ["HF_HUB_OFFLINE"] = "1"
         shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds of each notebook that nbval ran."""
+    seconds: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            name = getattr(report, "nodeid", "").partition("::")[0]
+            if name.endswith(".ipynb") and hasattr(report, "duration"):
+                seconds[name] = seconds.get(name, 0) + report.duration
+    for name, spent in sorted(seconds.items()):
+        terminalreporter.write_line(f"{name} {spent:.0f} s")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -479,7 +479,7 @@ def _spelled(equation: str, rng: Random) -> str:
         if rng.random() < 0.2:
             part = re.sub(r"(?<=[0-9])x", rng.choice(("*x", " * x", "·x", " x")), part)
         if rng.random() < 0.2:
-            part = rng.choice((f"({part})", f"[{part}]", f"{part} + 0" if False else part))
+            part = rng.choice((f"({part})", f"[{part}]"))
         texts.append(part)
     text = rng.choice((" = ", " = ", "=", "  =  ")).join(texts)
     if rng.random() < 0.2:

@@ -7,8 +7,9 @@ from planted import (
     assert_planted,
 )
 
-from prmlab import banks
-from prmlab.checks import nb00, nb02
+from prmlab import banks, checker
+from prmlab.checks import nb00
+from prmlab.traces import Problem, Trace
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +59,19 @@ def test_label_steps():
                ([1, 1, -1], "a list of 6"), ([1, 1, -1, -1, -1, -1], "does not use")])
 
 
-def test_the_trace_is_what_the_check_says():
-    """Numbers of the prompt, decided by arithmetic: one claim does not come out, at step 2."""
-    rows = [line.split("|")[2].strip() for line in
-            banks.load("00").exercise("label_steps").prompt.splitlines()
-            if line.startswith("| ") and line[2].isdigit()]
-    assert len(rows) == len(nb00.LABELS)
-    true = [nb02._claim(row.partition(":")[2]) for row in rows]
-    assert true == [True, True, False, True, True, None]
-    assert true.index(False) == nb00.FIRST_WRONG
+def test_the_exact_checker_agrees_with_the_labels():
+    """The trace is read out of the prompt; the facts are those the prompt tells."""
+    prompt = banks.load("00").exercise("label_steps").prompt
+    steps = [line.split("|")[2].strip() for line in prompt.splitlines()
+             if line.startswith("| ") and line[2].isdigit()]
+    text = next(line[2:] for line in prompt.splitlines() if line.startswith("> "))
+    told = [("Ana", "start", 12, []), ("Ben", "times", 3, ["Ana"]), ("Cy", "fewer", 6, ["Ben"]),
+            ("Dee", "together", None, ["Ana", "Cy"]), ("Eve", "more", 4, ["Ana"]),
+            ("Finn", "half", None, ["Dee"])]
+    facts = [dict(zip(("name", "relation", "k", "of"), fact)) for fact in told]
+    problem = Problem("pens", text, "21", "stories",
+                      {"item": "pens", "asked": "Finn", "facts": facts})
+    verdicts = checker.check(Trace(problem, tuple(steps), finished=True))
+    assert tuple(verdict.label for verdict in verdicts) == nb00.LABELS
+    assert [verdict.label for verdict in verdicts].index(-1) == nb00.FIRST_WRONG
+    assert [verdict.reason for verdict in verdicts][3:5] == ["not needed", "carried error"]

@@ -8,8 +8,9 @@ from planted import (
     run_cell,
 )
 
-from prmlab import banks, metrics, scoring, thresholds
+from prmlab import banks, checker, metrics, scoring, thresholds
 from prmlab.checks import nb07
+from prmlab.traces import Problem, Trace
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,17 @@ def test_blind_spot():
                ([0.2, 0.05], "does flag this trace, at step 1"),
                ([0.2], "at least two steps"), ([0.2, 1.4], "got 1.4 at step 1"),
                ("low", "list of scores")])
+
+
+def test_the_story_of_the_blind_spot_is_true():
+    """2x + 5 = 15 -> 2x = 20 is wrong at step 0, and what follows is carried."""
+    problem = Problem("e", "Solve 2x + 5 = 15.", "5", "equations",
+                      {"left": [["x", 2], ["n", 5]], "right": [["n", 15]], "x": 5})
+    steps = ("Subtract 5 from both sides: 2x = 20", "Divide both sides by 2: x = 10",
+             "Answer: 10")
+    verdicts = checker.check(Trace(problem, steps, finished=True))
+    assert [verdict.label for verdict in verdicts] == [-1, -1, -1]
+    assert verdicts[1].reason == "carried error"
 
 
 def test_mend():

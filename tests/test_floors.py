@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # In order: a module imports only from entries above its own. Modules inside `families` and
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
-    "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "claims",
-                 "families", "problems", "checker", "datasets", "scoring", "intervals", "metrics",
-                 "curves", "votes", "thresholds", "agreement"),
+    "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
+                 "claims", "families", "problems", "checker", "datasets", "scoring",
+                 "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
     "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "decoding", "sampling", "rewards",
                    "public_prms", "training"),

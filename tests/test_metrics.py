@@ -2,15 +2,13 @@
 
 from fractions import Fraction
 from itertools import combinations, product
-from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prmlab import agreement, intervals, metrics, thresholds
-from prmlab.scoring import first_error
+from prmlab import intervals, metrics
 
 first_errors = st.lists(st.none() | st.integers(0, 3), min_size=2, max_size=20)
 
@@ -154,102 +152,3 @@ def test_calibration_messages():
 def test_brier_by_hand():
     assert metrics.brier([0.5] * 4, [1, 0, 0, 1]) == 0.25
     assert metrics.brier([0.8, 0.3], [1, 0]) == pytest.approx((0.04 + 0.09) / 2)
-
-
-def test_kappa_by_hand():
-    # both +: 20, a + b -: 5, a - b +: 10, both -: 15; observed 0.7, expected 0.5
-    a = [1] * 25 + [-1] * 25
-    b = [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
-    result = agreement.cohen_kappa(a, b)
-    assert result.labels == (-1, 1)
-    assert result.table.tolist() == [[15, 10], [5, 20]]
-    assert (result.observed, result.expected) == (pytest.approx(0.7), pytest.approx(0.5))
-    assert result.kappa == pytest.approx(0.4)
-    # large-sample standard error 0.13: the bootstrap must be near +- 1.96 of it
-    assert result.low == pytest.approx(0.4 - 0.25, abs=0.05)
-    assert result.high == pytest.approx(0.4 + 0.25, abs=0.05)
-
-
-def test_kappa_limits_and_messages():
-    assert agreement.cohen_kappa("abca", "abca").kappa == 1.0
-    assert agreement.cohen_kappa([1, 1, 1], [1, -1, 1]).kappa == 0.0  # one never hesitates
-    assert np.isnan(agreement.cohen_kappa([1, 1], [1, 1]).kappa)
-    assert agreement.cohen_kappa([1, -1], [-1, 1]).kappa == -1.0
-    with pytest.raises(ValueError, match="need two labels per item, and an item, got 2 and 1"):
-        agreement.cohen_kappa([1, 1], [1])
-    with pytest.raises(ValueError, match="must not be None"):
-        agreement.cohen_kappa([1, None], [1, 1])
-
-
-@given(st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=1))
-def test_kappa_is_symmetric_and_at_most_one(pairs):
-    a, b = [p[0] for p in pairs], [p[1] for p in pairs]
-    one, two = agreement.cohen_kappa(a, b, draws=20), agreement.cohen_kappa(b, a, draws=20)
-    assert one.kappa == pytest.approx(two.kappa, nan_ok=True)
-    assert np.isnan(one.kappa) or one.kappa <= 1 + 1e-12
-
-
-scored_traces = st.lists(
-    st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]), min_size=1, max_size=4),
-    min_size=2, max_size=8,
-)
-
-
-@given(scored_traces, st.data())
-def test_choose_threshold_agrees_with_trying_every_threshold(scores, data):
-    true = [data.draw(st.none() | st.integers(0, len(s) - 1)) for s in scores]
-    if None not in true or all(step is None for step in true):
-        return
-    choice = thresholds.choose_threshold(scores, true)
-    for cut, f1, in_error, in_correct in zip(
-        choice.thresholds, choice.f1s, choice.acc_error, choice.acc_correct, strict=True
-    ):
-        found = [first_error(s, threshold=cut) for s in scores]
-        direct = metrics.first_error_f1(found, true, draws=40)
-        assert (in_error, in_correct) == (direct.acc_error, direct.acc_correct)
-        assert f1 == pytest.approx(direct.f1)
-    assert choice.f1 == choice.f1s.max()
-
-
-def test_choose_threshold_prefers_the_cut_nearest_to_a_half():
-    choice = thresholds.choose_threshold([[0.9, 0.1], [0.9, 0.8]], [1, None])
-    assert choice.f1 == 1.0
-    assert choice.threshold == pytest.approx(0.45)  # any in (0.1, 0.8] would do
-
-
-def test_choose_threshold_messages():
-    with pytest.raises(ValueError, match="some of them None and some not"):
-        thresholds.choose_threshold([[0.1]], [0])
-    with pytest.raises(ValueError, match="first error 3 of trace 0 lies beyond its 2 steps"):
-        thresholds.choose_threshold([[0.1, 0.2], [0.5]], [3, None])
-
-
-def test_wilson_by_hand():
-    z = NormalDist().inv_cdf(0.975)
-    assert intervals.wilson(0, 10)[1] == pytest.approx(z * z / (10 + z * z))
-    low, high = intervals.wilson(5, 10)
-    assert low + high == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="got n_right=3, n=2"):
-        intervals.wilson(3, 2)
-    with pytest.raises(ValueError, match="strictly between 0 and 1"):
-        intervals.wilson(1, 2, level=95)
-
-
-@given(st.integers(1, 500), st.data())
-def test_wilson_contains_the_rate(n, data):
-    k = data.draw(st.integers(0, n))
-    low, high = intervals.wilson(k, n)
-    assert 0 <= low <= k / n + 1e-12
-    assert k / n - 1e-12 <= high <= 1
-
-
-def test_bootstrap_mean_matches_the_standard_error():
-    """200 coins: the standard error is 0.0354, the interval about +- 1.96 of it."""
-    values = [0.0, 1.0] * 100
-    estimate = intervals.bootstrap_mean(values, draws=4000)
-    assert estimate.value == 0.5
-    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * 0.0354, rel=0.1)
-    assert intervals.bootstrap_mean(values, draws=4000) == estimate  # same seed, same interval
-    assert intervals.bootstrap_mean(values, seed=1, draws=4000) != estimate
-    with pytest.raises(ValueError, match="finite numbers"):
-        intervals.bootstrap_mean([])

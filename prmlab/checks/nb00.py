@@ -58,7 +58,7 @@ def label_steps(attempt: object) -> str | None:
         return [changed.get(i, label) for i, label in enumerate(right)]
 
     return compare_value(attempt, right, [
-        ("You labelled step 4 right, since 44 / 2 is 22. But Flo does not have 22 pens: a step "
+        ("You labelled step 4 right, since 44 / 2 is 22. But Finn does not have 22 pens: a step "
          "that computes correctly with a wrong number is a carried error, -1.",
          with_label((4, 1))),
         ("You labelled steps 4 and 5 right because they follow from step 2. What follows from "

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from prmlab.arithmetic import Bin, Neg, Node, linear, parse
-from prmlab.families.formulas import divide, has_sum, numbers, outline, pieces, whole
+from prmlab.families.formulas import FRACTION, divide, has_sum, numbers, outline, pieces, whole
 
 Number = Fraction | int
 Line = tuple[Number, Number]  # a, b of a*x + b
@@ -335,7 +335,8 @@ def _value(formula: str) -> Number:
     """The number in "5" or "x = 5"."""
     name, _, value = formula.lower().rpartition("=")
     stated = side(value.strip())
-    if stated.line[0] != 0 or stated.work > 1 or name.strip() not in ("", "x"):
+    plain = stated.work == 1 or FRACTION.fullmatch(value.strip())
+    if stated.line[0] != 0 or not plain or name.strip() not in ("", "x"):
         raise ValueError(f"an answer must be a number, got {formula!r}")
     return stated.line[1]
 
@@ -351,7 +352,7 @@ def parse_problem(text: str) -> Equation:
         5
     """
     try:
-        formulas = [piece for kind, piece in pieces(text) if kind == "formula" and "=" in piece]
+        formulas = [piece for kind, piece in pieces(text.rstrip("? ")) if kind == "formula" and "=" in piece]
         (formula,) = formulas
         (equation,) = chain(formula)
         if isinstance(equation.solution, str):

@@ -258,7 +258,7 @@ def _slipped(current: Expression, new: Expression) -> str:
     """The one operation of the current expression that `new` works out wrongly, as a note."""
     if new.operations == 0:
         return f"{current.text} is {current.value}, not {new.text}"
-    if current.operations > 20:
+    if current.operations > 20 or new.operations >= current.operations:
         return ""
     for left, op, right in _triples(tree(current.text)):
         part = canonical(Bin(op, left, right))

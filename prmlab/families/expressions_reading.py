@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from prmlab.arithmetic import Node, evaluate, parse
 from prmlab.families.forms import Form, Number, canonical, count
-from prmlab.families.formulas import outline, pieces, whole
+from prmlab.families.formulas import FRACTION, outline, pieces, whole
 
 _PLAIN = re.compile(r"\(*-?[0-9]{1,9}\)*(?: [-+*] \(*-?[0-9]{1,9}\)*)*")
 _SYNONYMS = {"leaves": "leaving", "leave": "leaving", "left": "leaving", "remains": "leaving"}
@@ -96,7 +96,7 @@ def read(text: str) -> Step:
 
 def _number(text: str) -> Number:
     stated = expression(text.strip())
-    if stated.operations > 1 or stated.operations == 1 and "/" not in text:
+    if stated.operations and not FRACTION.fullmatch(text.strip()):
         raise ValueError(f"an answer must be a number, got {text!r}")
     return stated.value
 
@@ -112,7 +112,7 @@ def parse_problem(text: str) -> Expression:
         3
     """
     try:
-        (formula,) = (piece for kind, piece in pieces(text) if kind == "formula")
+        (formula,) = (piece for kind, piece in pieces(text.rstrip("? ")) if kind == "formula")
         return expression(formula.rstrip(" ="))
     except (ValueError, ArithmeticError, RecursionError):
         raise ValueError("an expression problem must hold one arithmetic expression, got "

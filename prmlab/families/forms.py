@@ -52,7 +52,14 @@ def negated(form: Form) -> Form:
     sign, body = form
     if body[0] == "+":
         return 1, ("+", tuple(sorted(negated(term) for term in body[1])))
-    return (1 if body == ("#", 0) else -sign), body
+    return (1 if _is_nought(body) else -sign), body
+
+
+def _is_nought(body: Body) -> bool:
+    """Whether it is visibly nought, and so needs no sign: 0, a sum like 3 - 3, a product of one."""
+    if body[0] == "*":
+        return any(_is_nought(factor) for _, factor in body[1])
+    return body == ("#", 0) or body[0] == "+" and negated((1, body))[1] == body
 
 
 def make_sum(terms: list[Form]) -> Form:
@@ -68,13 +75,10 @@ def make_product(sign: int, factors: list[tuple[int, Body]]) -> Form:
             for inner_power, inner in (body[1] if body[0] == "*" else ((1, body),))]
     if len(flat) == 1 and flat[0][0] == 1:
         return _signed(sign, (1, flat[0][1]))
-    nought = False
     for i, (power, body) in enumerate(flat):
-        opposite = negated((1, body))[1] if body[0] == "+" else body
-        if opposite < body:
+        if body[0] == "+" and (opposite := negated((1, body))[1]) < body:
             sign, flat[i] = -sign, (power, opposite)
-        nought = nought or body[0] == "+" and opposite == body
-    return 1 if nought else sign, ("*", tuple(sorted(flat)))
+    return 1 if any(_is_nought(body) for _, body in flat) else sign, ("*", tuple(sorted(flat)))
 
 
 def value(form: Form) -> Number:

@@ -22,6 +22,7 @@ _PIECE = re.compile(rf"\s*(?:(?P<formula>{_SYMBOL}(?:\s*{_SYMBOL})*)"
 _ASIDE = re.compile(rf"\(([^()]*[{_LETTER}]{{2}}[^()]*)\)")  # words in brackets
 _NUMBERED = re.compile(r"(?:(?:step|line)\s[0-9]{1,3}\s?[:.)]?\s?|[0-9]{1,2}\.\s(?=[A-Za-z0-9])"
                        r"|[0-9]{1,2}\)\s(?=[A-Za-z]{2}))", re.IGNORECASE)
+FRACTION = re.compile(r"[-−]?[0-9]+ ?[/÷] ?[-−]?[0-9]+")
 FILLERS = frozenset(re.findall(r"\S+", """
     a again all also and are as at away be becomes becoming carefully clearly
     consequently down equation everything expression finally first follows for from get

@@ -1,3 +1,0 @@
-"""What all tests share."""
-
-collect_ignore = ["data"]  # samples, not tests

@@ -1,0 +1,41 @@
+"""Cohen's kappa against a table worked out by hand, its limits and properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prmlab import agreement
+
+
+def test_kappa_by_hand():
+    # both +: 20, a + b -: 5, a - b +: 10, both -: 15; observed 0.7, expected 0.5
+    a = [1] * 25 + [-1] * 25
+    b = [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
+    result = agreement.cohen_kappa(a, b)
+    assert result.labels == (-1, 1)
+    assert result.table.tolist() == [[15, 10], [5, 20]]
+    assert (result.observed, result.expected) == (pytest.approx(0.7), pytest.approx(0.5))
+    assert result.kappa == pytest.approx(0.4)
+    # large-sample standard error 0.13: the bootstrap must be near +- 1.96 of it
+    assert result.low == pytest.approx(0.4 - 0.25, abs=0.05)
+    assert result.high == pytest.approx(0.4 + 0.25, abs=0.05)
+
+
+def test_kappa_limits_and_messages():
+    assert agreement.cohen_kappa("abca", "abca").kappa == 1.0
+    assert agreement.cohen_kappa([1, 1, 1], [1, -1, 1]).kappa == 0.0  # one never hesitates
+    assert np.isnan(agreement.cohen_kappa([1, 1], [1, 1]).kappa)
+    assert agreement.cohen_kappa([1, -1], [-1, 1]).kappa == -1.0
+    with pytest.raises(ValueError, match="need two labels per item, and an item, got 2 and 1"):
+        agreement.cohen_kappa([1, 1], [1])
+    with pytest.raises(ValueError, match="must not be None"):
+        agreement.cohen_kappa([1, None], [1, 1])
+
+
+@given(st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=1))
+def test_kappa_is_symmetric_and_at_most_one(pairs):
+    a, b = [p[0] for p in pairs], [p[1] for p in pairs]
+    one, two = agreement.cohen_kappa(a, b, draws=20), agreement.cohen_kappa(b, a, draws=20)
+    assert one.kappa == pytest.approx(two.kappa, nan_ok=True)
+    assert np.isnan(one.kappa) or one.kappa <= 1 + 1e-12

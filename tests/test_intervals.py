@@ -1,0 +1,40 @@
+"""Wilson's interval and the bootstrap against known standard errors."""
+
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prmlab import intervals
+
+
+def test_wilson_by_hand():
+    z = NormalDist().inv_cdf(0.975)
+    assert intervals.wilson(0, 10)[1] == pytest.approx(z * z / (10 + z * z))
+    low, high = intervals.wilson(5, 10)
+    assert low + high == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="got n_right=3, n=2"):
+        intervals.wilson(3, 2)
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        intervals.wilson(1, 2, level=95)
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_contains_the_rate(n, data):
+    k = data.draw(st.integers(0, n))
+    low, high = intervals.wilson(k, n)
+    assert 0 <= low <= k / n + 1e-12
+    assert k / n - 1e-12 <= high <= 1
+
+
+def test_bootstrap_mean_matches_the_standard_error():
+    """200 coins: the standard error is 0.0354, the interval about +- 1.96 of it."""
+    values = [0.0, 1.0] * 100
+    estimate = intervals.bootstrap_mean(values, draws=4000)
+    assert estimate.value == 0.5
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * 0.0354, rel=0.1)
+    assert intervals.bootstrap_mean(values, draws=4000) == estimate  # same seed, same interval
+    assert intervals.bootstrap_mean(values, seed=1, draws=4000) != estimate
+    with pytest.raises(ValueError, match="finite numbers"):
+        intervals.bootstrap_mean([])
