@@ -30,6 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
         shutil.rmtree(Path(tempfile.gettempdir()) / "prmlab-offline", ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds of each notebook that nbval ran."""
+    seconds: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            name = getattr(report, "nodeid", "").partition("::")[0]
+            if name.endswith(".ipynb") and hasattr(report, "duration"):
+                seconds[name] = seconds.get(name, 0) + report.duration
+    for name, spent in sorted(seconds.items()):
+        terminalreporter.write_line(f"{name} {spent:.0f} s")
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Tell nbval which kinds of output not to compare."""
     if hasattr(collector, "skip_compare"):

@@ -10,7 +10,8 @@ notebooks   every notebook through nbval: marked cells print again what they sho
 browser     every notebook in a real JupyterLab in Chromium, operated by keyboard
 
 A stage whose program is missing is skipped loudly; with CI=true or PRMLAB_REQUIRE_BROWSER=1 a
-browser that cannot be had is a failure.
+browser that cannot be had is a failure. PRMLAB_SECONDS is what a notebook may take in the
+browser, 90 unless told: more on a machine that is slower than two cores, or busy.
 """
 
 import argparse

@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
-                 "claims", "families", "problems", "checker", "datasets", "scoring", "intervals", "metrics",
-                 "curves", "votes", "thresholds", "agreement"),
+                 "claims", "families", "problems", "checker", "datasets", "scoring",
+                 "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
     "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "sampling", "rewards",
                    "public_prms", "training"),

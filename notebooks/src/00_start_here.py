@@ -38,7 +38,7 @@ prm = PRM.load("prm")  # scores steps
 # first attempt that contains a wrong step, so that there is something to find.
 
 # %%
-(problem,) = problems.make("stories", 1, seed=SEED, difficulty=4, split="test")
+(problem,) = problems.make("stories", 1, seed=SEED, difficulty=3, split="test")
 (traces,) = policy.complete([Trace(problem, ())], 8, seed=SEED)
 flawed = [trace for trace in traces if checker.first_error(trace) is not None]
 trace = (flawed or traces)[0]

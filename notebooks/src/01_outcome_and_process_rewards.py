@@ -11,7 +11,7 @@
 # | **You will** | compare an ORM with a PRM on the same traces, write the aggregations, read best-of-N curves with their intervals, find right answers with wrong steps, choose between the two |
 # | **Before this** | notebook 00 |
 # | **To read** | 35 minutes |
-# | **To run** | 25 seconds on two cores |
+# | **To run** | 30 seconds on two cores |
 # | **Live** | all traces shown, and every score, label and curve over them |
 # | **Recorded** | 64 samples for each of many test problems, and two harder sets (data/runs) |
 
@@ -210,9 +210,9 @@ for n in (2, 4, 8, 16):
     print(f"{n:2} steps: product {math.prod([0.95] * n):.2f}, min 0.95")
 
 # %% [markdown]
-# On real scores the rules agree more often than on made-up ones. For each of the
-# forty problems, which of the eight traces does a rule choose, and in how many
-# problems is the answer another than with the product?
+# Does it matter on real scores? For each of the forty problems, each rule chooses
+# one of the eight traces. In how many problems does it answer otherwise than the
+# product?
 
 # %%
 given = np.reshape([t.answer and answers.normalise(t.answer) for t in traces],
@@ -331,8 +331,7 @@ for name in ("PRM", "ORM", "majority"):
 # surely it meets the one that fools it. In notebook 03 you will watch a PRM do
 # that, and what it takes to cure it.
 #
-# The recorded run also settles the question of the rules, for this PRM and these
-# problems.
+# The same run compares the rules, for this PRM and these problems.
 
 # %%
 by_rule = {how: curves.best_of_n_curve(correct, values, NS, seed=SEED).at(64)
@@ -448,10 +447,9 @@ pd.DataFrame({
 #
 # ### Where each fails
 #
-# Both were trained on stories and equations of up to five derived quantities. The
-# recorded run has two further sets: longer problems than any in training, and
-# nested expressions, a family that neither model has seen. The policy was taught
-# expressions; only the judges were not.
+# Both learned to judge stories and equations of difficulty 1 to 5. Two further sets
+# were recorded: longer problems than any in training, and nested expressions, a
+# family that neither was trained to judge. The policy was taught to solve it.
 #
 # **Predict.** Which of the two suffers more, and where?
 
@@ -505,9 +503,10 @@ print(shifted.round(2).to_string())
 # Read it with care. The first row's ORM and PRM were trained on different data, as
 # that paper says itself. In the last row a PRM does not even beat the vote. And in
 # a comparison over fourteen domains, ORMs were on par with PRMs
-# (arXiv:2510.00492). Uesato et al. 2022 may have put it best: on GSM8K both kinds
-# of supervision led to similar final answers, and what differed was the reasoning
-# behind the right ones, wrong in 14.0 % against 3.4 %.
+# (arXiv:2510.00492). Uesato et al. 2022 may have put it best: on GSM8K, outcome
+# labels alone gave final answers as good. Sound reasoning behind them took process
+# labels, or a reward model that imitates them: with these, wrong reasoning behind
+# right answers went from 14.0 % in the best earlier work to 3.4 %.
 #
 # So, as a rule of thumb:
 #
