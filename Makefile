@@ -30,7 +30,7 @@ models: setup  ## retrain the tiny models in data/models, stage by stage (two ho
 	@$(PY) scripts/make_models.py first --traces 240000
 	@$(PY) scripts/make_models.py second --traces 120000
 	@$(PY) scripts/make_models.py pick
-	@for stage in traces prm orm; do $(PY) scripts/make_models.py $$stage --parts 0 1 2 3 4; done
+	@for stage in traces prm orm; do $(PY) scripts/make_models.py $$stage --parts 0 1 2 3 4 || exit 1; done
 	@$(PY) scripts/make_manifest.py
 
 clean:  ## remove what was built and cached here; .venv and data stay
