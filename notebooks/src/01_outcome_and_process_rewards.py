@@ -326,10 +326,30 @@ for name in ("PRM", "ORM", "majority"):
           f" of the oracle's gain at N = {gain.n[-1]}; highest at N = {top}")
 
 # %% [markdown]
-# If a line is highest before N = 64, that selector does not profit from more
-# samples; it is misled by them. The more traces it may choose from, the more
-# surely it meets the one that fools it. In notebook 03 you will watch a PRM do
-# that, and what it takes to cure it.
+# Where a selector is highest before N = 64, more samples do not help it: they
+# mislead it. The more traces it may choose from, the more surely it meets the one
+# that fools it. So look at the winners. How sure was the PRM of them, and how many
+# of them are right?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+product = prm_run["product"]
+n_steps_run = np.array([[len(labels) for labels in r["labels"]] for r in run])
+winner = np.zeros_like(correct)
+np.put_along_axis(winner, product.argmax(axis=1)[:, None], True, axis=1)
+
+print("                 PRM says   right   steps")
+for name, these in (("all traces", np.ones_like(winner)), ("winners of 64", winner),
+                    ("right answers", correct)):
+    print(f"{name:15} {product[these].mean():8.2f} {correct[these].mean():8.2f}"
+          f" {n_steps_run[these].mean():7.1f}")
+
+# %% [markdown]
+# A scorer can be fair on average and still far too sure of its winners, because a
+# maximum looks for its errors. It is called the winner's curse, and it is reward
+# hacking in its simplest form: nobody trained anything against this PRM, we only
+# picked what it likes best. In notebook 03 you will watch it happen, and see what it
+# takes to cure it.
 #
 # The same run compares the rules, for this PRM and these problems.
 
@@ -400,6 +420,10 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
     print(f"{name:12} tells sound from lucky with AUROC {area:.2f}")
 
 # %% [markdown]
+# If the ORM does well here although nobody told it about steps, this is why: most
+# traces with such a step end in a wrong answer, and from those it learns what a wrong
+# step looks like. Lucky traces are the exceptions among its labels.
+#
 # How common is this elsewhere? On the answers that models got right, Zhang et al.
 # 2025 report a wrong process behind 5.1 % on GSM8K, 11.9 % on MATH, 27.4 % on
 # Olympiad problems and 43.4 % on Omni-MATH (arXiv:2501.07301). The harder the
