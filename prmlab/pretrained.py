@@ -1,11 +1,13 @@
 """Opening a model's folder, with errors that say which file is wrong and how to mend it.
 
-Owns what must hold before a model is used: safetensors weights that fit the architecture with none
-missing, a tokenizer beside them, no remote code. A folder is never looked for on the hub; only a
-name of the form owner/name that the caller gave is. Does not know what the models are for.
+Owns what must hold before a model is used: safetensors weights that fit the architecture with
+none missing, a tokenizer beside them, no remote code. A folder is never looked for on the hub;
+only a name of the form owner/name that the caller gave is. Does not know what models are for.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from prmlab import catalog
 
 KINDS = ("ForTokenClassification", "ForSequenceClassification", "ForCausalLM")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
 def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str | None = None
@@ -30,8 +34,8 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
         device: where to put it; a GPU if there is one by default.
 
     Raises:
-        ValueError: if there is no such folder, or a file in it is missing, damaged or of another
-            kind; the message names the file and the mend.
+        ValueError: if there is no such folder, or a file in it is missing, damaged or of
+            another kind; the message names the file and the mend.
     """
     where = locate(name)
     local = isinstance(where, Path)
@@ -40,21 +44,22 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
     found = architectures(where)
     if not any(a.endswith(kind) for a in found):
         raise ValueError(f"the model in {where} must be a ...{kind}, its config.json says "
-                         f"{', '.join(found) or 'nothing'}; give the folder of another model, or "
-                         "for a causal LM as the start of a reward model use from_backbone")
+                         f"{', '.join(found) or 'nothing'}; give the folder of another model, "
+                         "or to start a reward model from a causal LM use from_backbone")
     try:
-        model, report = auto_class.from_pretrained(
-            where, local_files_only=local, use_safetensors=True, trust_remote_code=False,
-            output_loading_info=True)
+        with no_bars():
+            model, report = auto_class.from_pretrained(
+                where, local_files_only=local, use_safetensors=True, trust_remote_code=False,
+                output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=local,
                                                   trust_remote_code=False)
     except (OSError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"the model in {where} cannot be loaded: {_first_line(error)}. Its files "
-                         "must be those of one transformers model; restore the folder") from error
-    if report["missing_keys"]:
-        raise ValueError(f"{_weights(where)} lacks {', '.join(sorted(report['missing_keys'])[:3])} "
-                         f"({len(report['missing_keys'])} in all), which config.json asks for; "
-                         "restore both from one model")
+        raise ValueError(f"the model in {where} cannot be loaded: {_first_line(error)}. Its "
+                         "files must be those of one transformers model; restore the folder"
+                         ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"the weights in {where} lack {', '.join(missing[:3])} ({len(missing)} in "
+                         "all), which config.json asks for; restore both from one model")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return model.to(device).eval(), tokenizer
 
@@ -63,8 +68,8 @@ def locate(name: str | PathLike[str]) -> Path | str:
     """`catalog.resolve_model`, but `folder/name` is no hub id where `folder` exists here."""
     where = catalog.resolve_model(name)
     if isinstance(where, str) and Path(where).parent.is_dir():
-        raise ValueError(f"no model in {where}: the folder {Path(where).parent} exists but holds "
-                         f"no {Path(where).name}; correct the path")
+        raise ValueError(f"no model in {where}: the folder {Path(where).parent} exists but "
+                         f"holds no {Path(where).name}; correct the path")
     return where
 
 
@@ -74,40 +79,50 @@ def architectures(where: Path | str) -> list[str]:
         config = AutoConfig.from_pretrained(where, local_files_only=isinstance(where, Path),
                                             trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"the config of {where} cannot be read: {_first_line(error)}. It must be "
-                         "the config.json of a transformers model; restore it") from error
+        raise ValueError(f"the config of {where} cannot be read: {_first_line(error)}. It must "
+                         "be the config.json of a transformers model; restore it") from error
     return list(config.architectures or ())
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """No progress bars of transformers' own within: reading a small model takes no time."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise ValueError(f"a model is a folder, got the file {folder}; give the folder it is in")
+        raise ValueError(f"a model is a folder, got the file {folder}; give the folder it is "
+                         "in")
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is no model: it has no config.json; give the folder that "
                          "save() or save_pretrained() wrote")
     try:
         json.loads((folder / "config.json").read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} is not JSON ({error}); restore it, for example "
-                         "with git") from None
+        raise ValueError(f"{folder / 'config.json'} is not JSON ({error}); restore it, for "
+                         "example with git") from None
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        raise ValueError(f"{folder} has no *.safetensors file; weights are read from safetensors "
-                         "only: save the model again with save_pretrained")
+        raise ValueError(f"{folder} has no *.safetensors file; weights are read from "
+                         "safetensors only: save the model again with save_pretrained")
     for file in weights:
         try:
             with safe_open(file, "pt"):
                 pass
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"{file} ({file.stat().st_size:,} bytes) is damaged: {error}; restore "
-                             "it, for example with git, or train the model again") from None
-    if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise ValueError(f"{folder} has no tokenizer (tokenizer.json); save the one the model was "
-                         "trained with into it: tokenizer.save_pretrained(folder)")
-
-
-def _weights(where: Path | str) -> str:
-    return str(where / "model.safetensors") if isinstance(where, Path) else where
+            raise ValueError(f"{file} ({file.stat().st_size:,} bytes) is damaged: {error}; "
+                             "restore it, for example with git, or train the model again"
+                             ) from None
+    if not any((folder / file).is_file() for file in TOKENIZERS):
+        raise ValueError(f"{folder} has no tokenizer (tokenizer.json); save the one the model "
+                         "was trained with into it: tokenizer.save_pretrained(folder)")
 
 
 def _first_line(error: Exception) -> str:
