@@ -444,18 +444,29 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 # | what a step is | need not be decided | must be decided |
 # | how it is hacked | answers that look right | steps that look right, or few of them |
 #
-# Then measured, on this page and in the recorded run:
+# Then measured, on this page and in the recorded run. AUROC comes in two forms. Over
+# all traces it also rewards knowing which *problems* are easy. But best-of-N never
+# compares traces of different problems; what counts there is the AUROC among the
+# traces of one problem, averaged over problems.
 
 # %%
 def with_interval(mean, low, high):
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
+def auroc_within(values):
+    mixed = correct.any(axis=1) & ~correct.all(axis=1)  # else nothing to compare
+    areas = [metrics.auroc(*row) for row in zip(values[mixed], correct[mixed])]
+    mean = intervals.bootstrap_mean(areas, seed=SEED)
+    return with_interval(mean.value, mean.low, mean.high)
+
+# %%
 def measured(name, model, labels, values):
     tokens = model.usage.scorer_tokens / model.usage.traces
     return {
         "labels for a trace": f"{labels:.1f}",
         "tokens read for a trace": f"{tokens:.0f}",
         "AUROC, answer right or not": f"{metrics.auroc(values.ravel(), correct.ravel()):.3f}",
+        "the same, within a problem": auroc_within(values),
         "best of 64": with_interval(*recorded[name].at(64)),
         "first-error F1, live": with_interval(*named[name]),
     }
