@@ -19,14 +19,18 @@ test: setup  ## run every test: unit, notebooks by two routes, browser
 notebooks: setup  ## rebuild and execute the notebooks from notebooks/src; ONLY="00 03" for some
 	@$(PY) scripts/make_notebooks.py $(ONLY)
 
-data: setup  ## remake the traces and recorded runs in data/ with the models there
+data: setup  ## remake the shared traces and the recorded runs in data/ from the models there
 	@$(PY) scripts/make_data.py
 	@$(PY) scripts/evaluate_models.py
-	@$(PY) scripts/record_learning.py
+	@if [ -d runs/traces ]; then $(PY) scripts/record_learning.py; \
+	  else echo "learning.json is kept: it needs runs/traces, made by: make models"; fi
 	@$(PY) scripts/make_manifest.py
 
-models: setup  ## retrain the tiny models in data/models (about an hour on two cores)
-	@$(PY) scripts/make_models.py $(MODELS_ARGS)
+models: setup  ## retrain the tiny models in data/models, stage by stage (two hours on two cores)
+	@$(PY) scripts/make_models.py first --traces 240000
+	@$(PY) scripts/make_models.py second --traces 120000
+	@$(PY) scripts/make_models.py pick
+	@for stage in traces prm orm; do $(PY) scripts/make_models.py $$stage --parts 0 1 2 3 4 || exit 1; done
 	@$(PY) scripts/make_manifest.py
 
 clean:  ## remove what was built and cached here; .venv and data stay

@@ -325,7 +325,9 @@ def harmless(problem: Problem, steps: list[str],
     truth = value(tree)
     while isinstance(tree, list):
         while rng.random() < 0.1:
-            out.append((_idle(trees, rng), 0))
+            full = [step for step, _ in out if "leaving" in step]
+            again = rng.choice(full) if full and rng.random() < 0.3 else _idle(trees, rng)
+            out.append((again, 0))
         before, said = tree, []
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             if isinstance(tree, list):

@@ -47,7 +47,7 @@ def test_reference_trace():
 @pytest.mark.parametrize("step", [
     "2 - 5 = -3, leaving (3 + -4) * -3", "-4 + 3 = -1, leaving (2 - 5) * -1", "3 - 4 = -1",
     "3 + -4 = -1 and 2 - 5 = -3, leaving -1 * -3", "-1 * -3", "= -1 * (2 - 5)", "3", "= 3",
-    "(3 + -4) * (2 - 5) = -1 * -3 = 3", "3 + -4 is -1, so -1 × (2 − 5)", "2 - 5 = -3",
+    "(3 + -4) * (2 - 5) = -1 * -3 = 3", "3 + -4 is equal to -1, so -1 × (2 − 5)", "2 - 5 = -3",
     "3 + (-4) = -1; which leaves ((-1)) * [2 - 5].", "  3+-4=-1,   leaving -1*(2-5)  ",
     "-1 * -3 = 3, leaving 3", "Step 1: 2 - 5 = -3 → -3 * (3 + -4)", "We get -1 * (2 - 5)",
     "3 + -4 = -1, leaving (2 - 5) * -1", "2 - 5 = -3, leaving 3",
@@ -134,6 +134,10 @@ def test_claims_without_what_is_left():
 def test_saying_something_again_does_not_lose_the_place():
     assert reasons("3 + -4 = -1, leaving -1 * (2 - 5)", "(3 + -4) * (2 - 5)",
                    "2 - 5 = -3, leaving -1 * -3") == ["right", "repeated", "right"]
+    first, second = "3 + -4 = -1, leaving -1 * (2 - 5)", "2 - 5 = -3, leaving -1 * -3"
+    assert reasons(first, second, first, "-1 * -3 = 3", first, second) == [
+        "right", "right", "repeated", "right", "repeated", "repeated"]
+    assert reasons(first, second, "3 * -4 = -12, leaving -1 * (2 - 5)")[2] == "unsupported"
 
 
 def test_division_and_powers():

@@ -468,10 +468,10 @@ if len(often) > 1:
 
 # %% [markdown]
 # Counts below five or so say nothing yet; look at the large rows. A *slip* can be
-# seen in the step alone. *Wrong quantity* and *wrong relation* need the problem:
-# to see that Cy's pens were computed from the wrong person's, one has to find the
-# fact in the story. That is the harder thing to learn for a small model, and for
-# large ones.
+# seen in the step alone, if one can calculate. *Wrong quantity* and *wrong relation*
+# need the problem: to see that Cy's pens were computed from the wrong person's, one
+# has to find the fact in the story. Which of the two comes easier to a model is not
+# for us to guess; it is in the table.
 #
 # The other side: right traces that were accused. How surely?
 

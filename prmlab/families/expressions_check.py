@@ -66,8 +66,9 @@ class _Expressions(Ledger):
         self.truth = problem.value
         self.moves_left = problem.operations
         self.wrong: set[Number] = set()  # values of the false ones
-        self.seen: set[Form] = set()  # forms of true expressions, once looked at
-        self.unseen: list[Expression] = []
+        self.trail: list[Expression] = []
+        self.forms: set[Form] = set()  # of the first `looked_at` of them
+        self.looked_at = 0
         self.take(problem)
 
     def take(self, new: Expression, *, follows: bool = True) -> None:
@@ -75,16 +76,17 @@ class _Expressions(Ledger):
         self.current = new
         if new.value == self.truth:
             self.sound = new if follows else self.sound
-            self.unseen.append(new)
+            self.trail.append(new)
             self.moves_left = min(self.moves_left, new.operations)
         else:
             self.wrong.add(new.value)
 
-    def is_repeated(self, new: Expression) -> bool:
-        """Whether a true expression before is the same."""
-        self.seen.update(old.form for old in self.unseen)
-        self.unseen.clear()
-        return new.form in self.seen
+    def is_repeated(self, claims: Sequence[tuple[Expression, ...]], new: Expression) -> bool:
+        """Whether a true expression before is the same, and the claims led to it."""
+        self.forms.update(old.form for old in self.trail[self.looked_at:])
+        self.looked_at = len(self.trail)
+        return new.form in self.forms and (not claims or any(
+            new.form in _after(old, claims) for old in self.trail[:MOST_READINGS]))
 
     def read(self, text: str) -> Step:
         """The step that a text states."""
@@ -128,16 +130,15 @@ class _Expressions(Ledger):
                 left: Sequence[Expression]) -> Verdict:
         """The verdict on a step that states what is left, which then stands."""
         new, true = left[-1], left[-1].value == self.truth
-        if true and not claims and not _false([left]) and self.is_repeated(new):
+        note = _false([*claims, left])
+        if true and not note and self.is_repeated(claims, new):
             self.current = self.sound
             return self.late(REPEATED)
-        follows = not _false([*claims, left]) and any(
-            derives(form, new.form) for start in self.starts(true=true)
-            for form in _after(start, claims))
+        follows = not note and any(derives(form, new.form) for start in self.starts(true=true)
+                                   for form in _after(start, claims))
         if follows:
-            verdict = CARRIED if not true else self.late(
-                REPEATED if self.is_repeated(new) else RIGHT)
-        elif note := _false([*claims, left]):
+            verdict = self.late(RIGHT) if true else CARRIED
+        elif note:
             verdict = Verdict(-1, "slip", note=note)
         else:
             verdict = self.late(NOT_NEEDED) if true and not claims else self.astray(claims, new)
