@@ -118,7 +118,6 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
-                output.text = placeless("\n".join(map(settled, output.text.split("\n"))))
                 last = outputs[-1] if outputs else {}
                 if last.get("output_type") == "stream" and last.name == output.name:
                     last.text += output.text
@@ -130,6 +129,9 @@ def clean(notebook: nbformat.NotebookNode) -> None:
                     kind: placeless(data) if isinstance(data, str) else data
                     for kind, data in output.data.items()})
             outputs.append(output)
+        for output in outputs:
+            if output.output_type == "stream":  # a bar's updates come as many pieces
+                output.text = placeless("\n".join(map(settled, output.text.split("\n"))))
         if "outputs" in cell:
             cell.outputs = outputs
 

@@ -112,12 +112,12 @@ def my_split_steps(text):
 exercises.check("02", "split_steps", my_split_steps)
 
 # %% [markdown]
-# Now traces that nobody wrote by hand. The policy gets forty test problems of each
+# Now traces that nobody wrote by hand. The policy gets thirty test problems of each
 # family, and writes two traces for each.
 
 # %%
 policy = LocalPolicy.load("policy")
-made = problems.mix(120, seed=SEED, split="test")
+made = problems.mix(90, seed=SEED, split="test")
 rows = policy.complete([Trace(problem, ()) for problem in made], 2, seed=SEED)
 live = [trace for row in rows for trace in row if trace.steps]
 
