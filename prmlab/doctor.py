@@ -95,7 +95,7 @@ def examine() -> Report:
 
 
 def _python() -> Iterator[Finding]:
-    says = f"{platform.python_version()} in {sys.prefix}"
+    says = f"{platform.python_version()} in {Path(sys.prefix).name}"
     if sys.version_info < OLDEST:
         yield Finding("Python", "fail", says, "install 3.11 or newer, remove .venv, make lab")
     elif sys.prefix == sys.base_prefix and not os.environ.get("CONDA_PREFIX"):

@@ -2,7 +2,8 @@
 
 Writes `data/runs/best_of_64.jsonl` (a problem a line: 64 sampled traces' answers, truth, PRM step
 scores, ORM scores), the same for the two shifted sets, and `data/runs/summary.json`, in which every
-figure stands with its 95 % interval. The threshold of the PRM is chosen on validation problems.
+figure stands with its 95 % interval. The threshold of the PRM is chosen on validation problems. A
+set whose file is there is not sampled again: remove the file to start over.
 """
 
 import argparse
@@ -97,6 +98,8 @@ def step_figures(records: Sequence[dict], prm_name: str, threshold: float) -> di
     flat = np.concatenate(scores)
     figures = {"auroc": round(metrics.auroc(flat, right), 4),
                "ece": round(metrics.calibration(flat, right).ece, 4), "traces": len(scores)}
+    if all(t is not None for t in true) or all(t is None for t in true):
+        return figures | {"f1": "undefined: every trace has an error, or none"}
     for name, cut in (("f1 at 0.5", 0.5), ("f1 at chosen threshold", threshold)):
         found = metrics.first_error_f1([scoring.first_error(s, threshold=cut) for s in scores],
                                        true)
@@ -147,9 +150,13 @@ def main() -> None:
                               args.samples // 4)}
     summary = {"command": "python " + " ".join(sys.argv), "seed": SEED, "sets": {}}
     for name, (made, n_samples) in sets.items():
-        records = record(sample(policy, made, n_samples), prms, orm)
-        with (RUNS / f"{name}.jsonl").open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(r, sort_keys=True) + "\n" for r in records)
+        path = RUNS / f"{name}.jsonl"
+        if not path.exists():
+            records = record(sample(policy, made, n_samples), prms, orm)
+            with path.with_suffix(".part").open("w", encoding="utf-8") as out:
+                out.writelines(json.dumps(r, sort_keys=True) + "\n" for r in records)
+            path.with_suffix(".part").replace(path)
+        records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         figures = {"problems": len(records), "samples": n_samples,
                    "policy": policy_figures(records)}
         for prm_name in prms:

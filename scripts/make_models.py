@@ -145,7 +145,7 @@ def pick_policies() -> None:
         rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
         outcomes = [training.outcome(t) for row in rows for t in row]
         card = json.loads((folder / "training.json").read_text())
-        lines = (RUNS / f"{card['run']}.jsonl").read_text().splitlines()
+        lines = (RUNS / f"{snapshot.partition('-')[0]}.jsonl").read_text().splitlines()
         card |= {"snapshot": snapshot, "validation pass@1": round(float(np.mean(outcomes)), 4),
                  "curve": [json.loads(line) for line in lines][::4]}
         (MODELS / name / "training.json").write_text(

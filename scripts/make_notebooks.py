@@ -118,16 +118,27 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
-                output.text = "\n".join(map(settled, output.text.split("\n")))
                 last = outputs[-1] if outputs else {}
                 if last.get("output_type") == "stream" and last.name == output.name:
                     last.text += output.text
                     continue
-            elif WIDGET in output.get("data", {}) and len(output.data) > 2:
-                del output.data[WIDGET]
+            elif "data" in output:
+                if WIDGET in output.data and len(output.data) > 2:
+                    del output.data[WIDGET]
+                output.data = nbformat.from_dict({
+                    kind: placeless(data) if isinstance(data, str) else data
+                    for kind, data in output.data.items()})
             outputs.append(output)
+        for output in outputs:
+            if output.output_type == "stream":  # a bar's updates come as many pieces
+                output.text = placeless("\n".join(map(settled, output.text.split("\n"))))
         if "outputs" in cell:
             cell.outputs = outputs
+
+
+def placeless(text: str) -> str:
+    """A text without the folders of the machine that built the notebook."""
+    return text.replace(sys.prefix, ".venv").replace(str(ROOT), "prmlab")
 
 
 def settled(line: str) -> str:

@@ -171,7 +171,8 @@ def test_the_answer_may_come_one_move_early():
 
 
 @pytest.mark.parametrize("answer", ["Answer: 5", "The answer is 5.", "answer: x = 5", "Answer: 10/2",
-                                    "So the final answer is 5", "Answer: 5.0", "Answer: (5)"])
+                                    "So the final answer is 5", "Answer: 5.0", "Answer: (5)",
+                                    "#### 5", "The answer is equal to 5"])
 def test_answers_in_other_words(answer):
     assert reasons("x = 5", answer) == ["right", "right"]
 

@@ -215,10 +215,13 @@ exercises.check("00", "label_steps", labels)
 # this machine and says what is missing, with one line on how to mend it.
 
 # %%
-doctor.examine()
+report = doctor.examine()
+for finding in report.findings:
+    print(f"{finding.state:5} {finding.name}   {finding.mend}")
 
 # %% [markdown]
-# The same from a terminal: `python -m prmlab doctor`.
+# Write `report` into a cell of its own to see everything that was found. The same
+# from a terminal: `python -m prmlab doctor`.
 #
 # ## Map
 #

@@ -326,10 +326,30 @@ for name in ("PRM", "ORM", "majority"):
           f" of the oracle's gain at N = {gain.n[-1]}; highest at N = {top}")
 
 # %% [markdown]
-# If a line is highest before N = 64, that selector does not profit from more
-# samples; it is misled by them. The more traces it may choose from, the more
-# surely it meets the one that fools it. In notebook 03 you will watch a PRM do
-# that, and what it takes to cure it.
+# Where a selector is highest before N = 64, more samples do not help it: they
+# mislead it. The more traces it may choose from, the more surely it meets the one
+# that fools it. So look at the winners. How sure was the PRM of them, and how many
+# of them are right?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+product = prm_run["product"]
+n_steps_run = np.array([[len(labels) for labels in r["labels"]] for r in run])
+winner = np.zeros_like(correct)
+np.put_along_axis(winner, product.argmax(axis=1)[:, None], True, axis=1)
+
+print("                 PRM says   right   steps")
+for name, these in (("all traces", np.ones_like(winner)), ("winners of 64", winner),
+                    ("right answers", correct)):
+    print(f"{name:15} {product[these].mean():8.2f} {correct[these].mean():8.2f}"
+          f" {n_steps_run[these].mean():7.1f}")
+
+# %% [markdown]
+# A scorer can be fair on average and still far too sure of its winners, because a
+# maximum looks for its errors. It is called the winner's curse, and it is reward
+# hacking in its simplest form: nobody trained anything against this PRM, we only
+# picked what it likes best. In notebook 03 you will watch it happen, and see what it
+# takes to cure it.
 #
 # The same run compares the rules, for this PRM and these problems.
 
@@ -400,6 +420,10 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
     print(f"{name:12} tells sound from lucky with AUROC {area:.2f}")
 
 # %% [markdown]
+# If the ORM does well here although nobody told it about steps, this is why: most
+# traces with such a step end in a wrong answer, and from those it learns what a wrong
+# step looks like. Lucky traces are the exceptions among its labels.
+#
 # How common is this elsewhere? On the answers that models got right, Zhang et al.
 # 2025 report a wrong process behind 5.1 % on GSM8K, 11.9 % on MATH, 27.4 % on
 # Olympiad problems and 43.4 % on Omni-MATH (arXiv:2501.07301). The harder the
@@ -420,18 +444,29 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 # | what a step is | need not be decided | must be decided |
 # | how it is hacked | answers that look right | steps that look right, or few of them |
 #
-# Then measured, on this page and in the recorded run:
+# Then measured, on this page and in the recorded run. AUROC comes in two forms. Over
+# all traces it also rewards knowing which *problems* are easy. But best-of-N never
+# compares traces of different problems; what counts there is the AUROC among the
+# traces of one problem, averaged over problems.
 
 # %%
 def with_interval(mean, low, high):
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
+def auroc_within(values):
+    mixed = correct.any(axis=1) & ~correct.all(axis=1)  # else nothing to compare
+    areas = [metrics.auroc(*row) for row in zip(values[mixed], correct[mixed])]
+    mean = intervals.bootstrap_mean(areas, seed=SEED)
+    return with_interval(mean.value, mean.low, mean.high)
+
+# %%
 def measured(name, model, labels, values):
     tokens = model.usage.scorer_tokens / model.usage.traces
     return {
         "labels for a trace": f"{labels:.1f}",
         "tokens read for a trace": f"{tokens:.0f}",
         "AUROC, answer right or not": f"{metrics.auroc(values.ravel(), correct.ravel()):.3f}",
+        "the same, within a problem": auroc_within(values),
         "best of 64": with_interval(*recorded[name].at(64)),
         "first-error F1, live": with_interval(*named[name]),
     }

@@ -36,12 +36,14 @@ _EQUALS = frozenset(("is", "equals", "makes", "equal"))
 
 
 def squeeze(text: str) -> str:
-    """The text with runs of spaces collapsed and without a list number; empty if too long."""
+    """The text, spaces collapsed, without a list number, "####" read out; empty if too long."""
     if len(text) > 50 * LONGEST_STEP:
         return ""
     text = " ".join(text.split())
     if match := _NUMBERED.match(text):
         text = text[match.end():]
+    if text.startswith("####"):
+        text = f"Answer: {text.lstrip('# ')}"
     return text if len(text) <= LONGEST_STEP else ""
 
 
@@ -86,7 +88,7 @@ def outline(text: str, synonyms: Mapping[str, str]) -> tuple[str, list[str]]:
         if kind == "word":
             word = synonyms.get(piece, piece)
             if word in _EQUALS:
-                words.append("=")
+                words += [] if words[-1:] == ["="] else ["="]
             elif word not in FILLERS:
                 words.append(word)
         elif words[-2:] == ["N", "="]:

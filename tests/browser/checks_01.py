@@ -18,7 +18,7 @@ def check_the_recorded_curves_are_drawn_with_their_sentence(lab):
     expect(plot).to_be_visible()
     for name in ("PRM", "ORM", "majority", "oracle"):
         expect(plot.locator(".legend")).to_contain_text(name)
-    expect(plot).to_contain_text("Bands are 95 % intervals")
+    expect(plot).to_contain_text("; oracle rises from")
 
 
 def check_blank_exercises_say_not_attempted(lab):
