@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup lab test notebooks data models clean
 PY := .venv/bin/python
+AS_ROOT := $(shell [ "$$(id -u)" != 0 ] || echo --allow-root)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -11,7 +12,7 @@ setup:  ## make .venv and install the pinned packages (the others do this by the
 	@sh scripts/setup.sh
 
 lab: setup  ## open JupyterLab on notebook 00; LAB_ARGS="--no-browser --port 9999" is passed on
-	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(LAB_ARGS)
+	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(AS_ROOT) $(LAB_ARGS)
 
 test: setup  ## run every test: unit, notebooks by two routes, browser
 	@$(PY) scripts/run_tests.py $(TEST_ARGS)
