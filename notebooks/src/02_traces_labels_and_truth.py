@@ -11,7 +11,7 @@
 # | **You will** | split a text into steps, write PRM800K's format, label steps in an annotator, measure agreement with Cohen's kappa, find errors in human labels by arithmetic |
 # | **Before this** | notebook 00 |
 # | **To read** | 35 minutes |
-# | **To run** | 15 seconds on two cores |
+# | **To run** | 20 seconds on two cores |
 # | **Live** | every trace, verdict and label; labels nobody made are simulated and say so |
 # | **Recorded** | the comparison with 100 human-labelled traces (tests/test_claims.py) |
 
@@ -323,7 +323,7 @@ print(f"{n_kept} of {n_steps} labels found in {LABELS}")
 
 # %%
 page = twin.frame(annotator.to_html(), title="Step annotator, static twin",
-                  height=620)
+                  height=540)
 HTML("<details><summary>The annotator without a kernel (in pages that run scripts; "
      f"GitHub shows the trace above instead)</summary>{page}</details>")
 

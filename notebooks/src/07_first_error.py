@@ -314,7 +314,7 @@ def drop_from_one(step_scores):  # the textbook rule, with 1 before step 0
 RULES = {
     "threshold 0.5": scoring.first_error,
     "textbook rule": lambda s: scoring.first_error(s, rule="drop"),
-    "textbook rule, mended": drop_from_one,
+    "mended rule": drop_from_one,
     "always step 0": lambda s: 0,
 }
 f1s = {name: metrics.first_error_f1([rule(s) for s in test_scores], test_truth)
@@ -327,7 +327,7 @@ plots.aggregation_comparison({name: (r.f1, r.low, r.high) for name, r in f1s.ite
 
 # %%
 for name, result in f1s.items():
-    print(f"{name:22} with error {result.acc_error:.2f} of {result.n_error}, "
+    print(f"{name:13} with error {result.acc_error:.2f} of {result.n_error}, "
           f"without {result.acc_correct:.2f} of {result.n_correct}, "
           f"F1 {result.f1:.2f}")
 
