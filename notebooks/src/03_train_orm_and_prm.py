@@ -165,12 +165,12 @@ exercises.check("03", "step_loss", step_loss)
 # ## Train
 #
 # The device is chosen for you: a GPU if there is one, and then three passes over
-# all the traces; on a CPU one pass over half of them.
+# all the traces; on a CPU one pass over a third of them.
 
 # %%
 on_gpu = torch.cuda.is_available()
 name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-live_traces, epochs = (train, 3) if on_gpu else (train[:1200], 1)
+live_traces, epochs = (train, 3) if on_gpu else (train[:800], 1)
 print(f"{name}: {len(live_traces):,} traces, {epochs} pass(es)")
 
 # %%
@@ -191,7 +191,7 @@ def step_figures(prm):
 began = time.time()
 for record in plots.live(training.fit_prm(
         live_traces, base="policy-strong", epochs=epochs, seed=SEED, warmup=8,
-        decay=0.9, validate=step_figures, validate_every=12), title="A PRM, live"):
+        decay=0.9, validate=step_figures, validate_every=8), title="A PRM, live"):
     pass
 prm, prm_seconds = record.model, time.time() - began
 
@@ -222,7 +222,7 @@ def outcome_figures(orm):
 
 for record in plots.live(training.fit_orm(
         live_traces, base="policy-strong", epochs=epochs, seed=SEED, warmup=8,
-        decay=0.9, validate=outcome_figures, validate_every=12), title="An ORM, live"):
+        decay=0.9, validate=outcome_figures, validate_every=8), title="An ORM, live"):
     pass
 orm = record.model
 
