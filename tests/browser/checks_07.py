@@ -16,7 +16,7 @@ def check_the_blind_spot_is_met(lab):
 
 
 def check_the_figures_are_drawn_with_their_sentences(lab):
-    for cell, words in (("Naming the first wrong step", "95 % intervals"),
+    for cell, words in (("Naming the first wrong step", "lowest at"),
                         ("Judged wrong if", "On validation traces F1 is highest")):
         plot = lab.cell(cell).locator(".js-plotly-plot")
         expect(plot).to_be_visible()
