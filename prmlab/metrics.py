@@ -227,6 +227,39 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
     return float((ranks[truth].sum() - n_right * (n_right + 1) / 2) / (n_right * n_wrong))
 
 
+def grouped_auroc(scores: Sequence[float], labels: Sequence[bool], groups: Sequence[str]) -> float:
+    """AUROC within each group, averaged over the groups that hold both right and wrong ones.
+
+    With problems as groups it says whether a verifier can choose among the samples of one
+    problem, which is what best-of-N asks. Pooled AUROC can be high from difficulty alone.
+
+    Args:
+        scores: any real numbers.
+        labels: 1 or True for right, one a score.
+        groups: the group of each, such as a problem's id.
+
+    Raises:
+        ValueError: if the lengths differ, or no group holds both classes; else as `auroc`.
+
+    Example:
+        >>> grouped_auroc([0.9, 0.8, 0.2, 0.1], [1, 0, 1, 0], ["easy", "easy", "hard", "hard"])
+        1.0
+
+    Source: group AUC, Zhou et al. 2018, arXiv:1706.06978, section 6.3, without its weights.
+    """
+    if not len(scores) == len(labels) == len(groups):
+        raise ValueError(f"one label and one group per score, got {len(scores)} scores, "
+                         f"{len(labels)} labels, {len(groups)} groups")
+    rows: dict[str, list[int]] = {}
+    for i, group in enumerate(groups):
+        rows.setdefault(group, []).append(i)
+    found = [auroc([scores[i] for i in at], [labels[i] for i in at]) for at in rows.values()
+             if 0 < sum(bool(labels[i]) for i in at) < len(at)]
+    if not found:
+        raise ValueError(f"none of the {len(rows)} groups holds both right and wrong ones")
+    return float(np.mean(found))
+
+
 def brier(probabilities: Sequence[float], labels: Sequence[float]) -> float:
     """Mean squared distance of probability and label, 0 best, 0.25 for always saying 0.5.
 

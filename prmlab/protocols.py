@@ -68,7 +68,7 @@ class StepScorer(Protocol):
         """The score of every step, given the problem and the steps up to it.
 
         Args:
-            traces: B traces, finished or not; one without steps gets an empty array.
+            traces: B traces, finished or not, each with a step: a scorer may refuse one without.
 
         Returns:
             B arrays, the one of a trace with S steps `[S]`: P(the step is right | the problem

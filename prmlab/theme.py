@@ -120,8 +120,9 @@ class Figure:
     @property
     def caption(self) -> list[str]:
         """`alt` in lines that fit under the picture."""
-        width = (self.figure.layout.width or WIDTH) - 90
-        return textwrap.wrap(self.alt, int(width / 5.9))
+        left = self.figure.layout.margin.l or svg.MARGIN["l"]
+        width = (self.figure.layout.width or WIDTH) - left - 26
+        return textwrap.wrap(self.alt.replace(" %", "\N{NO-BREAK SPACE}%"), int(width / 5.9))
 
     def svg(self) -> str:
         """The static picture."""

@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
 from prmlab import answers, checkpoints, tokens
 from prmlab.muon import Muon
@@ -71,15 +71,17 @@ class Example:
 
 
 def new_policy(tokenizer: PreTrainedTokenizerBase, *, seed: int = 0, hidden: int = 128,
-               layers: int = 4, heads: int = 4, kv_heads: int = 2, mlp: int = 384,
-               max_length: int = 512) -> LlamaForCausalLM:
-    """A Llama with random weights, the same for the same seed; grouped-query attention."""
+               layers: int = 4, heads: int = 4, kv_heads: int = 4, mlp: int = 384,
+               max_length: int = 512) -> Qwen3ForCausalLM:
+    """A Qwen3 with random weights, the same for the same seed: a Llama with normalised queries and
+    keys, without which Muon saturates attention and names never bind to their numbers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(LlamaConfig(
+        return Qwen3ForCausalLM(Qwen3Config(
             vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=mlp,
             num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
-            max_position_embeddings=max_length, pad_token_id=tokenizer.pad_token_id,
+            head_dim=hidden // heads, max_position_embeddings=max_length,
+            tie_word_embeddings=False, pad_token_id=tokenizer.pad_token_id,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id))
 
 
@@ -118,7 +120,7 @@ def step_targets(labels: Sequence[float | None], *, label_kind: str = "hard",
     return targets
 
 
-def fit_policy(traces: Iterable[Trace], *, base: LlamaForCausalLM,
+def fit_policy(traces: Iterable[Trace], *, base: PreTrainedModel,
                tokenizer: PreTrainedTokenizerBase, n_traces: int | None = None,
                epochs: int = 1, seed: int = 0, **options: Any) -> Iterator[Record]:
     """Train a causal LM to write the steps after the problem; the loss is on the solution alone.

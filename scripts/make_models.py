@@ -1,7 +1,7 @@
 """Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
 
-Stages, in order: `first` and `second` (two runs of one policy), `pick` (policy-weak, policy and
-policy-strong among their snapshots), `traces` (sampled from policy, labelled by the checker),
+Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
+policy-strong among the snapshots), `traces` (sampled from policy, labelled by the checker),
 `prm`, `orm`, `prm-large`. Each is reproducible from its seed on the same machine, resumes where it
 was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
 hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
@@ -21,9 +21,10 @@ from random import Random
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from prmlab import checker, metrics, problems, scoring, tokens, traces, training
+from prmlab.families import stories
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace
@@ -31,26 +32,49 @@ from prmlab.traces import Problem, Trace
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
-MIX = {"stories": 500, "equations": 250, "expressions": 250}
-EASY, EASY_SHARE = (1, 2), 0.25  # learning to bind a name to its fact is quicker on short stories
+MIX = {"stories": 600, "equations": 200, "expressions": 200}
+EASY, EASY_SHARE = (1, 2, 3), 0.1
+LOOK_UPS, RETELLINGS = 12_288, 8_192
+WORDS = (*stories.NAMES, *stories.ITEMS, *"0123456789", "has", "owns", "more", "fewer", "than", "half",
+         "times", "with", "there", "are", "together", "as", "many")
 POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here on are theirs
 REWARD_MIX = {"stories": 600, "equations": 400}
 REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
-POLICY = {"lr": 0.02, "batch_size": 48, "decay": 0.3, "warmup": 150}
-PICKED = {"policy-weak": "first-04000", "policy": "first-end", "policy-strong": "second-end"}
-SECOND = {**POLICY, "decay": 0.6}
+POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
+PICKED = {"policy-weak": "01000", "policy": "02000", "policy-strong": "10000"}
 
 
-def solved(n: int, *, seed: int = SEED, easy: float = EASY_SHARE, first_seed: int = POLICY_SEEDS
-           ) -> Iterator[Trace]:
-    """Reference traces of `n` training problems, half of them stories, the `easy` share first.
+def lessons(n: int, *, seed: int = SEED) -> Iterator[Trace]:
+    """What a policy learns from, in order: looking up, told facts, `n` solved problems.
+
+    The first two take two minutes, and without them names do not bind to numbers in thirty.
+    """
+    rng = Random(f"solve/{seed}")
+    for _ in range(LOOK_UPS):
+        text = " ".join(rng.sample(WORDS, rng.randint(8, 24)))
+        yield Trace(Problem("", f"{text}?", None, "repetition"), (text,), True)
+    told = problems.make("stories", RETELLINGS, seed=POLICY_SEEDS - 1, split="train")
+    yield from (retold(problem, rng) for problem in told)
+    yield from solved(n, rng)
+
+
+def retold(problem: Problem, rng: Random) -> Trace:
+    """Every relation of a story in a step's words, without its sum, in any order."""
+    facts = [f for f in problem.facts["facts"] if f["relation"] != "start"]
+    steps = [stories.STEP[f["relation"]].partition(":")[0].format(
+        a=f["name"], k=f["k"], **dict(zip("bc", f["of"], strict=False)))
+        for f in rng.sample(facts, len(facts))]
+    return Trace(problem, tuple(steps), True)
+
+
+def solved(n: int, rng: Random) -> Iterator[Trace]:
+    """Reference traces of `n` training problems, more than half of them stories, short ones first.
 
     One quantity in ten that the question does not need is derived all the same.
     """
-    rng, made = Random(f"solve/{seed}"), 0
-    number = first_seed
+    made, number = 0, POLICY_SEEDS
     while made < n:
-        levels = EASY if made < easy * n else problems.TRAINED_DIFFICULTIES
+        levels = EASY if made < EASY_SHARE * n else problems.TRAINED_DIFFICULTIES
         chunk = [p for family, share in MIX.items()
                  for p in problems.make(family, share, seed=number, difficulty=levels,
                                         split="train")]
@@ -103,36 +127,26 @@ def write_card(folder: Path, **card) -> None:
     (folder / "training.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 
-def make_policy(run: str, n_traces: int) -> None:
-    """One run over `n_traces` problems, with a snapshot of the weights every 1,000 steps.
-
-    "first" starts from random weights on short problems; "second" goes on from its end with
-    problems of all trained lengths, none of them seen before.
-    """
-    tokenizer, arguments = tokens.build(), POLICY if run == "first" else SECOND
-    if run == "first":
-        model, data = training.new_policy(tokenizer, seed=SEED), solved(n_traces)
-    else:
-        model = LlamaForCausalLM.from_pretrained(RUNS / "snapshots" / "first-end")
-        data = solved(n_traces, seed=SEED + 1, easy=0.0, first_seed=POLICY_SEEDS + 500_000)
-    began = time.time()
-    for record in training.fit_policy(data, base=model, tokenizer=tokenizer, n_traces=n_traces,
-                                      seed=SEED, checkpoint=RUNS / run, checkpoint_every=500,
+def make_policy(n_traces: int) -> None:
+    """One run from random weights over `n_traces` problems; a snapshot every 500 steps."""
+    tokenizer, began = tokens.build(), time.time()
+    model = training.new_policy(tokenizer, seed=SEED)
+    for record in training.fit_policy(lessons(n_traces), base=model, tokenizer=tokenizer,
+                                      n_traces=LOOK_UPS + RETELLINGS + n_traces, seed=SEED, checkpoint=RUNS / "policy",
+                                      checkpoint_every=500, validate_every=500,
                                       validate=lambda m: greedy_accuracy(m, tokenizer, n=40),
-                                      validate_every=1000, **arguments):
+                                      **POLICY):
         if not is_main():
             continue
         if record.step % 50 == 0 or record.validation:
-            with (RUNS / f"{run}.jsonl").open("a") as log:
+            with (RUNS / "policy.jsonl").open("a") as log:
                 log.write(json.dumps(record.to_dict()) + "\n")
-        if record.step % 1000 == 0 or record.step == record.n_steps:
-            end = record.step == record.n_steps
-            folder = RUNS / "snapshots" / f"{run}-{'end' if end else f'{record.step:05d}'}"
+        if record.step % 500 == 0 or record.step == record.n_steps:
+            folder = RUNS / "snapshots" / f"{record.step:05d}"
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-            write_card(folder, run=run, step=record.step, traces=record.n_traces,
-                       tokens=record.tokens, arguments=arguments,
-                       minutes=round((time.time() - began) / 60, 1))
+            write_card(folder, step=record.step, traces=record.n_traces, tokens=record.tokens,
+                       arguments=POLICY, minutes=round((time.time() - began) / 60, 1))
 
 
 def pick_policies() -> None:
@@ -145,7 +159,7 @@ def pick_policies() -> None:
         rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
         outcomes = [training.outcome(t) for row in rows for t in row]
         card = json.loads((folder / "training.json").read_text())
-        lines = (RUNS / f"{snapshot.partition('-')[0]}.jsonl").read_text().splitlines()
+        lines = (RUNS / "policy.jsonl").read_text().splitlines()
         card |= {"snapshot": snapshot, "validation pass@1": round(float(np.mean(outcomes)), 4),
                  "curve": [json.loads(line) for line in lines][::4]}
         (MODELS / name / "training.json").write_text(
@@ -188,7 +202,7 @@ def training_traces(parts: Sequence[int]) -> list[Trace]:
             for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
 
 
-def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:
+def validation_traces(n_problems: int, n_samples: int = 8) -> list[Trace]:
     """Labelled traces of validation problems, sampled from the same policy."""
     policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)
     made = problems.mix(n_problems, seed=SEED, families=tuple(REWARD_MIX), split="validation")
@@ -197,14 +211,14 @@ def validation_traces(n_problems: int, n_samples: int = 4) -> list[Trace]:
 
 
 def step_figures(prm: PRM, held_out: Sequence[Trace]) -> dict[str, float]:
-    """AUROC over steps, first-error F1 at threshold 0.5, and best-of-4 by product."""
+    """AUROC over steps, first-error F1 at threshold 0.5, and choice by product."""
     scores = prm.score(held_out)
     right = [y >= 0 for t in held_out for y in t.labels]
     f1 = metrics.first_error_f1([scoring.first_error(s) for s in scores],
                                 [first_wrong(t.labels) for t in held_out])
-    return {"auroc": metrics.auroc(np.concatenate(scores), right), "f1": f1.f1,
+    return {"step auroc": metrics.auroc(np.concatenate(scores), right), "f1": f1.f1,
             "acc_error": f1.acc_error, "acc_correct": f1.acc_correct,
-            **best_of(held_out, [scoring.aggregate(s, "product") for s in scores])}
+            **choice_figures(held_out, [scoring.aggregate(s, "product") for s in scores])}
 
 
 def first_wrong(labels: Sequence[float]) -> int | None:
@@ -212,15 +226,16 @@ def first_wrong(labels: Sequence[float]) -> int | None:
     return next((i for i, y in enumerate(labels) if y < 0), None)
 
 
-def best_of(held_out: Sequence[Trace], values: Sequence[float]) -> dict[str, float]:
-    """Accuracy of the trace with the highest value of each problem, beside pass@1."""
+def choice_figures(held_out: Sequence[Trace], values: Sequence[float]) -> dict[str, float]:
+    """AUROC within a problem, and accuracy of its highest value, beside pass@1."""
+    outcomes = [training.outcome(t) for t in held_out]
+    ids = [t.problem.id for t in held_out]
     by_problem: dict[str, list[tuple[float, bool]]] = {}
-    for trace, value in zip(held_out, values, strict=True):
-        rows = by_problem.setdefault(trace.problem.id, [])
-        rows.append((float(value), training.outcome(trace)))
-    picked = [max(rows)[1] for rows in by_problem.values()]
-    outcomes = [right for rows in by_problem.values() for _, right in rows]
-    return {"best": float(np.mean(picked)), "pass@1": float(np.mean(outcomes))}
+    for name, value, right in zip(ids, values, outcomes, strict=True):
+        by_problem.setdefault(name, []).append((float(value), right))
+    return {"auroc within": metrics.grouped_auroc(values, outcomes, ids),
+            "best": float(np.mean([max(rows)[1] for rows in by_problem.values()])),
+            "pass@1": float(np.mean(outcomes))}
 
 
 def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -> None:
@@ -230,9 +245,8 @@ def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -
     if layers is not None:
         base = PRM.from_backbone(grown(layers), tokenizer=tokens.build(), seed=SEED)
     if name == "orm":
-        fit, validate = training.fit_orm, lambda orm: {
-            "auroc": metrics.auroc(orm.score(held_out), [training.outcome(t) for t in held_out]),
-            **best_of(held_out, orm.score(held_out))}
+        fit, validate = training.fit_orm, lambda orm: choice_figures(held_out,
+                                                                     orm.score(held_out))
     else:
         fit, validate = training.fit_prm, lambda prm: step_figures(prm, held_out)
     curve, began = [], time.time()
@@ -248,12 +262,13 @@ def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -
                minutes=round((time.time() - began) / 60, 1))
 
 
-def grown(layers: int) -> LlamaForCausalLM:
+def grown(layers: int) -> PreTrainedModel:
     """The strong policy with more layers that at first add nothing (their outputs are zero)."""
-    small = LlamaForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
-    config = LlamaConfig(**{**small.config.to_dict(), "num_hidden_layers": layers})
-    large, own = LlamaForCausalLM(config), small.state_dict()
+    small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
     every = layers // small.config.num_hidden_layers
+    config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()
+                                   if name != "layer_types"} | {"num_hidden_layers": layers})
+    large, own = type(small)(config), small.state_dict()
     state = {name: own[name] for name in own if ".layers." not in name}
     for name in large.state_dict():
         if ".layers." in name:
@@ -270,17 +285,16 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("first", "second", "pick", "traces", "prm", "orm",
-                                          "prm-large"))
-    parser.add_argument("--traces", type=int, default=240_000, help="for first and second")
+    parser.add_argument("stage", choices=("policy", "pick", "traces", "prm", "orm", "prm-large"))
+    parser.add_argument("--traces", type=int, default=200_000, help="for policy")
     parser.add_argument("--parts", type=int, nargs="+", default=list(range(10)),
                         help="parts of 3,000 problems x 4 traces")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     RUNS.mkdir(exist_ok=True)
-    if args.stage in ("first", "second"):
-        make_policy(args.stage, args.traces)
+    if args.stage == "policy":
+        make_policy(args.traces)
     elif args.stage == "pick":
         pick_policies()
     elif args.stage == "traces":

@@ -118,6 +118,21 @@ def test_auroc_messages():
         metrics.auroc([0.1, float("nan")], [1, 0])
 
 
+def test_difficulty_alone_gives_no_auroc_within_a_group():
+    scores, labels = [0.9] * 4 + [0.1] * 4, [1, 1, 1, 0, 1, 0, 0, 0]
+    groups = ["easy"] * 4 + ["hard"] * 4
+    assert metrics.auroc(scores, labels) == 0.75
+    assert metrics.grouped_auroc(scores, labels, groups) == 0.5
+    assert metrics.grouped_auroc([*scores, 5], [*labels, 0], [*groups, "one kind"]) == 0.5
+
+
+def test_grouped_auroc_messages():
+    with pytest.raises(ValueError, match="none of the 2 groups"):
+        metrics.grouped_auroc([0.1, 0.2], [1, 0], ["a", "b"])
+    with pytest.raises(ValueError, match="one group per score"):
+        metrics.grouped_auroc([0.1, 0.2], [1, 0], ["a"])
+
+
 def test_calibration_by_hand():
     result = metrics.calibration([0.1, 0.15, 0.95, 1.0, 0.9], [0, 1, 1, 1, 0], bins=5)
     assert result.counts.tolist() == [2, 0, 0, 0, 3]
