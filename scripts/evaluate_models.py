@@ -76,6 +76,9 @@ def best_of(records: Sequence[dict], prm_name: str) -> dict:
             "orm": curves.best_of_n_curve(right, np.array([r["orm"] for r in records])),
             **{f"{prm_name} {how}": curves.best_of_n_curve(right, v) for how, v in values.items()},
             f"{prm_name} weighted vote": votes.weighted_curve(right, given, values["product"])}
+    ids = [r["problem"] for r in records for _ in r["right"]]
+    choosing = {"orm": np.array([r["orm"] for r in records]),
+                **{f"{prm_name} {how}": v for how, v in values.items()}}
     found = {}
     for name, curve in made.items():
         share = curves.recovered_gain(curve, oracle)
@@ -84,6 +87,9 @@ def best_of(records: Sequence[dict], prm_name: str) -> dict:
                            "mean": round(float(share.share[-1]), 4),
                            "low": round(float(share.low[-1]), 4),
                            "high": round(float(share.high[-1]), 4)}}
+        if name in choosing and 0 < right.mean() < 1:
+            found[name]["auroc within a problem"] = round(metrics.grouped_auroc(
+                choosing[name].ravel().tolist(), right.ravel().tolist(), ids), 4)
     versus = curves.difference(made[f"{prm_name} product"], made["orm"])
     found["prm product minus orm"] = {"n": list(versus.n), "mean": rounded(versus.mean),
                                       "low": rounded(versus.low), "high": rounded(versus.high)}

@@ -41,7 +41,7 @@ POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here
 REWARD_MIX = {"stories": 600, "equations": 400}
 REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
 POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
-PICKED = {"policy-weak": "01000", "policy": "02000", "policy-strong": "10000"}
+PICKED = {"policy-weak": "01500", "policy": "02000", "policy-strong": "06890"}
 
 
 def lessons(n: int, *, seed: int = SEED) -> Iterator[Trace]:
