@@ -13,7 +13,8 @@ from itertools import islice
 from random import Random
 
 import torch
-from make_models import LOOK_UPS, POLICY, POLICY_SEEDS, ROOT, SEED, hardware, lessons, retold
+from lessons import LOOK_UPS, POLICY_SEEDS, lessons, retold
+from make_models import POLICY, ROOT, SEED, hardware
 
 from prmlab import problems, tokens, training
 from prmlab.traces import Trace
