@@ -17,7 +17,6 @@ BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
-    "runs/binding.json": ("python scripts/measure_binding.py", 0),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 
