@@ -2,7 +2,7 @@
 
 Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
 policy-strong among the snapshots), `base` (what verifiers start from), `traces` (sampled from
-policy, labelled by the checker), `prm`, `orm`, `prm-large`. Each is reproducible from its seed on the same machine, resumes where it
+policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same machine, resumes where it
 was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
 hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
@@ -66,6 +66,7 @@ def hardware() -> dict:
         name = models[0] if models else name
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": name, "threads": torch.get_num_threads(), "gpu": gpu,
+            "processes": int(os.environ.get("WORLD_SIZE", 1)),
             "torch": torch.__version__, "python": platform.python_version()}
 
 
@@ -214,7 +215,7 @@ def make_base(*, layers: int = 6) -> None:
 
 
 def make_reward(name: str, parts: Sequence[int]) -> None:
-    """Train "prm", "prm-large" (more layers, more parts) or "orm" from the verifiers' base."""
+    """Train "prm" or "orm" from the verifiers' base."""
     data, held_out = training_traces(parts), validation_traces(150)
     if name == "orm":
         fit, validate = training.fit_orm, lambda orm: choice_figures(held_out,
@@ -238,7 +239,7 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("policy", "pick", "base", "traces", "prm", "orm", "prm-large"))
+    parser.add_argument("stage", choices=("policy", "pick", "base", "traces", "prm", "orm"))
     parser.add_argument("--traces", type=int, default=200_000, help="for policy")
     parser.add_argument("--parts", type=int, nargs="+", default=list(range(6)),
                         help="parts of 3,000 problems x 4 traces")
