@@ -2,9 +2,9 @@
 
 Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
 policy-strong among the snapshots), `base` (what verifiers start from), `traces` (sampled from
-policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same machine, resumes where it
-was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
-hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
+policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same
+machine with as many processes, resumes where it was cut off (checkpoints in `runs/`), and its
+models leave a `training.json` with command, seed, hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
 
 import argparse
@@ -196,7 +196,7 @@ def make_base(*, layers: int = 6) -> None:
     """What both verifiers start from: the strong policy with fresh layers on top.
 
     Its own layers are needed to predict the next token; to compare the token that came with that
-    prediction, and to sum up a step, takes depth above them. The fresh layers' outputs are zero.
+    prediction, and to sum up a step, should take depth above them. The fresh layers' outputs are zero.
     """
     small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
     config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()

@@ -165,7 +165,7 @@ exercises.check("03", "step_loss", step_loss)
 # ## Train
 #
 # Both start from `verifier-base`: the strongest policy, with two fresh layers on
-# top. To judge a token it takes depth above what predicts it.
+# top: room to compare a token with the one that the layers below expected.
 #
 # The device is chosen for you: a GPU if there is one, and then three passes over
 # all the traces; on a CPU one pass over a third of them.
