@@ -43,7 +43,7 @@ MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
 REWARD_SEEDS = 2_000_000  # training problems from here on are the reward models'
 REWARD_MIX = {"stories": 600, "equations": 400}
-REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
+REWARD = {"lr": 0.002, "batch_size": 32, "decay": 0.9, "warmup": 50}
 BASE = {"lr": 0.01, "batch_size": 32, "decay": 0.5, "warmup": 50}
 POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
 PICKED = {"policy-weak": "01500", "policy": "02000", "policy-strong": "06890"}
@@ -230,7 +230,7 @@ def make_surprises(parts: Sequence[int]) -> None:
 
 
 def make_base(n_traces: int, parts: Sequence[int], *, layers: int = 7) -> None:
-    """What verifiers start from: the strong policy, deeper, after two lessons without any label.
+    """What verifiers start from: the strong policy, deeper, after lessons without any label.
 
     Its own layers are needed to predict the next token; to compare the token that came with that
     prediction, and to carry what was found to the step's end, takes depth above them. Labels at step
@@ -246,27 +246,30 @@ def make_base(n_traces: int, parts: Sequence[int], *, layers: int = 7) -> None:
     found = {(t.problem.id, t.steps): i for t, i in zip(sampled, at, strict=True)}
     spotted = lesson("spotting", prm, exchanged, spotting(tokenizer, seed=SEED))
     noticed = lesson("noticing", prm, sampled, noticing(found))
+    again = lesson("noticing-again", prm, sampled, noticing(found), seed=SEED + 1, lr=0.006,
+                   decay=0.9)
     if is_main():
         causal = grown("policy-strong", layers)
         causal.model.load_state_dict(prm.model.base_model.state_dict())
         causal.save_pretrained(MODELS / "verifier-base")
         tokenizer.save_pretrained(MODELS / "verifier-base")
         write_card(MODELS / "verifier-base", layers=layers, start="policy-strong",
-                   arguments=BASE, spotting=spotted, noticing=noticed)
+                   arguments=BASE, spotting=spotted, noticing=noticed, noticing_again=again)
 
 
-def lesson(name: str, prm: PRM, data: Sequence[Trace], make_example: training.MakeExample) -> dict:
+def lesson(name: str, prm: PRM, data: Sequence[Trace], make_example: training.MakeExample,
+           *, seed: int = SEED, **changed: float) -> dict:
     """Train the PRM on a lesson; its figures, the loss averaged over 50 steps."""
     began, losses, log = time.time(), [], RUNS / f"{name}.jsonl"
-    for record in training.fit_prm(data, base=prm, seed=SEED, checkpoint=RUNS / name,
-                                   make_example=make_example, **BASE):
+    for record in training.fit_prm(data, base=prm, seed=seed, checkpoint=RUNS / name,
+                                   make_example=make_example, **(BASE | changed)):
         losses.append(record.loss)
         if is_main() and record.step % 50 == 0:
             with log.open("a") as lines:
                 lines.write(json.dumps({"step": record.step,
                                         "loss": round(float(np.mean(losses[-50:])), 4),
                                         "minutes": round((time.time() - began) / 60, 1)}) + "\n")
-    return {"traces": len(data), "curve": [json.loads(row) for row in log.open()]}
+    return {"traces": len(data), **changed, "curve": [json.loads(row) for row in log.open()]}
 
 
 def make_reward(name: str, parts: Sequence[int]) -> None:
@@ -297,7 +300,7 @@ def main() -> None:
     parser.add_argument("stage", choices=("policy", "pick", "traces", "surprises", "base",
                                           "prm", "orm"))
     parser.add_argument("--traces", type=int, help="for policy (200,000) and base (48,000)")
-    parser.add_argument("--parts", type=int, nargs="+", default=list(range(6)),
+    parser.add_argument("--parts", type=int, nargs="+", default=list(range(4)),
                         help="parts of 3,000 problems x 4 traces")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()

@@ -168,7 +168,7 @@ exercises.check("03", "step_loss", step_loss)
 # on top, and it has had two lessons that needed no label: to spot tokens exchanged
 # in right solutions, then to notice, in the weaker policy's traces, the first token
 # that the strong one would hardly have written. What that is worth, you will
-# measure below.
+# measure below. (The head it learned with is not kept: both begin with a fresh one.)
 #
 # The device is chosen for you: a GPU if there is one, and then three passes over
 # all the traces; on a CPU one pass over a third of them.
@@ -196,8 +196,8 @@ def step_figures(prm):
 # %%
 began = time.time()
 for record in plots.live(training.fit_prm(
-        live_traces, base="verifier-base", epochs=epochs, seed=SEED, warmup=8,
-        decay=0.9, validate=step_figures, validate_every=8), title="A PRM, live"):
+        live_traces, base="verifier-base", epochs=epochs, seed=SEED, lr=0.002,
+        warmup=8, decay=0.9, validate=step_figures, validate_every=8), title="A PRM, live"):
     pass
 prm, prm_seconds = record.model, time.time() - began
 
@@ -227,8 +227,8 @@ def outcome_figures(orm):
     return {"auroc": metrics.auroc(orm.score(held_out), held_right)}
 
 for record in plots.live(training.fit_orm(
-        live_traces, base="verifier-base", epochs=epochs, seed=SEED, warmup=8,
-        decay=0.9, validate=outcome_figures, validate_every=8), title="An ORM, live"):
+        live_traces, base="verifier-base", epochs=epochs, seed=SEED, lr=0.002,
+        warmup=8, decay=0.9, validate=outcome_figures, validate_every=8), title="An ORM, live"):
     pass
 orm = record.model
 
