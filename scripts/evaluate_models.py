@@ -91,8 +91,9 @@ def best_of(records: Sequence[dict], prm_name: str) -> dict:
             found[name]["auroc within a problem"] = round(metrics.grouped_auroc(
                 choosing[name].ravel().tolist(), right.ravel().tolist(), ids), 4)
     versus = curves.difference(made[f"{prm_name} product"], made["orm"])
-    found["prm product minus orm"] = {"n": list(versus.n), "mean": rounded(versus.mean),
-                                      "low": rounded(versus.low), "high": rounded(versus.high)}
+    found[f"{prm_name} product minus orm"] = {
+        "n": list(versus.n), "mean": rounded(versus.mean), "low": rounded(versus.low),
+        "high": rounded(versus.high)}
     return found
 
 

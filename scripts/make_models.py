@@ -309,8 +309,7 @@ def make_reward(name: str, parts: Sequence[int]) -> None:
     if not is_main():
         return
     record.model.save(MODELS / name)
-    if name == "prm-large":
-        store_in_half(MODELS / name)
+    store_in_half(MODELS / name)
     write_card(MODELS / name, traces=len(data), labels=sum(len(t.steps) for t in data),
                parts=list(parts), arguments=REWARD, curve=curve,
                minutes=round((time.time() - began) / 60, 1))

@@ -2,66 +2,108 @@
 
 PRMs are trained for one epoch on the first 300, 1,200, ... traces of `runs/traces` (made by
 scripts/make_models.py traces) from two starts: the strong policy as it is, and verifier-base, which
-was taught without labels to notice what that policy would not have written. All are measured on the
-same sampled traces of 200 test problems: first-error F1 at threshold 0.5, and best-of-N by the
-product of step scores.
+was taught without labels to notice what that policy would not have written. Validation traces
+choose the learning rate of each (of `RATES`) and its threshold; test traces, the same 64 of each of
+200 problems for all, give first-error F1 and best-of-N by the product of step scores.
 """
 
 import json
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
-from evaluate_models import MODELS, REWARDED, ROOT, SEED, first_errors, rounded, sample
+from evaluate_models import MODELS, REWARDED, ROOT, SEED, rounded, sample
 from make_models import REWARD, training_traces
 
-from prmlab import answers, checker, curves, metrics, problems, scoring, training
+from prmlab import answers, checker, curves, metrics, problems, scoring, thresholds, training
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
+from prmlab.traces import Trace
 
 SIZES = (300, 1_200, 4_800)
 STARTS = ("policy-strong", "verifier-base")
+RATES = (0.002, 0.02)
 
 
-def figures(prm: PRM, rows: list) -> dict:
+@dataclass(frozen=True)
+class Sampled:
+    """Traces of held-out problems, a row a problem, and what is true of them."""
+
+    rows: Sequence[Sequence[Trace]]
+
+    @cached_property
+    def flat(self) -> list[Trace]:
+        """All traces in order."""
+        return [t for row in self.rows for t in row]
+
+    @cached_property
+    def first_errors(self) -> list[int | None]:
+        """The checker's first error of each."""
+        return [checker.first_error(t) for t in self.flat]
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether each has the right answer, [problems, samples]."""
+        return np.array([[t.answer is not None and answers.equal(t.answer, t.problem.answer)
+                          for t in row] for row in self.rows])
+
+
+def trained(start: str, data: Sequence[Trace], held_out: Sampled
+            ) -> tuple[PRM, thresholds.ThresholdChoice, dict]:
+    """The PRM of the learning rate that does best on validation traces, and its threshold."""
+    tried = []
+    for lr in RATES:
+        began = time.time()
+        for record in training.fit_prm(data, base=MODELS / start, seed=SEED, **(
+                REWARD | {"lr": lr, "warmup": min(100, len(data) // 64)})):
+            pass
+        seconds = round(time.time() - began)
+        choice = thresholds.choose_threshold(record.model.score(held_out.flat),
+                                             held_out.first_errors)
+        tried.append((record.model, choice, {"lr": lr, "seconds": seconds,
+                                             "validation f1": round(choice.f1, 4)}))
+    best = max(tried, key=lambda row: row[1].f1)
+    return best[0], best[1], best[2] | {"tried": [row[2] for row in tried]}
+
+
+def figures(prm: PRM, threshold: float, test: Sampled) -> dict:
     """First-error F1 and the best-of-N curve of one PRM."""
-    flat = [t for row in rows for t in row]
-    scores = prm.score(flat)
-    labels = ["".join("-0+"[v.label + 1] for v in checker.check(t)) for t in flat]
-    f1 = metrics.first_error_f1([scoring.first_error(s) for s in scores],
-                                first_errors([{"labels": labels}]))
-    right = np.array([[t.answer is not None and answers.equal(t.answer, t.problem.answer)
-                       for t in row] for row in rows])
-    values = np.array([scoring.aggregate(s, "product") for s in scores]).reshape(right.shape)
-    curve = curves.best_of_n_curve(right, values)
-    return {"f1": rounded([f1.f1, f1.low, f1.high]), "n": list(curve.n),
-            "best of n": rounded(curve.mean), "low": rounded(curve.low),
+    scores = prm.score(test.flat)
+    f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for s in scores],
+                                test.first_errors)
+    values = np.array([scoring.aggregate(s, "product") for s in scores]).reshape(test.right.shape)
+    curve = curves.best_of_n_curve(test.right, values)
+    return {"threshold": round(threshold, 4), "f1": rounded([f1.f1, f1.low, f1.high]),
+            "n": list(curve.n), "best of n": rounded(curve.mean), "low": rounded(curve.low),
             "high": rounded(curve.high)}
 
 
 def main() -> None:
     """Train and measure each size."""
-    made = problems.mix(200, seed=SEED, families=REWARDED, split="test")
-    rows = sample(LocalPolicy.load(MODELS / "policy", max_new_tokens=200), made, 64)
+    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=200)
+    test, held_out = (Sampled(sample(policy, problems.mix(
+        n, seed=SEED, families=REWARDED, split=split), n_samples))
+        for split, n, n_samples in (("test", 200, 64), ("validation", 200, 8)))
     data, found = training_traces([0]), []
     for start, size in product(STARTS, SIZES):
-        began = time.time()
-        for record in training.fit_prm(data[:size], base=MODELS / start, seed=SEED,
-                                       **(REWARD | {"warmup": min(100, size // 64)})):
-            pass
+        prm, choice, how = trained(start, data[:size], held_out)
         n_labels = sum(len(t.steps) for t in data[:size])
-        found.append({"start": start, "traces": size, "labels": n_labels,
-                      "seconds": round(time.time() - began), **figures(record.model, rows)})
-        print(json.dumps(found[-1]))
+        found.append({"start": start, "traces": size, "labels": n_labels, **how,
+                      **figures(prm, choice.threshold, test)})
+        print(json.dumps(found[-1]), flush=True)
     for name in ("prm", "prm-large"):
-        if (MODELS / name).is_dir():
-            card = json.loads((MODELS / name / "training.json").read_text())
-            found.append({"start": "verifier-base", "model": name, "traces": card["traces"],
-                          "labels": card["labels"], **figures(PRM.load(MODELS / name), rows)})
-            print(json.dumps(found[-1]))
-    result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "problems": len(made),
-              "samples": 64, "sizes": found}
+        card = json.loads((MODELS / name / "training.json").read_text())
+        prm = PRM.load(MODELS / name)
+        choice = thresholds.choose_threshold(prm.score(held_out.flat), held_out.first_errors)
+        found.append({"start": "verifier-base", "model": name, "traces": card["traces"],
+                      "labels": card["labels"], **figures(prm, choice.threshold, test)})
+        print(json.dumps(found[-1]), flush=True)
+    result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "rates": RATES,
+              "problems": len(test.rows), "samples": 64, "sizes": found}
     (ROOT / "data" / "runs" / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

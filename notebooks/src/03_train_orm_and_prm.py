@@ -277,9 +277,9 @@ exercises.check("03", "ece", ece)
 # ## How much data
 #
 # The same training, recorded, on more and more traces, from two starts: the strong
-# policy as it is, and `verifier-base`. One pass each, all at the same gentle learning
-# rate, which suits the second start better: a part of the gap is that. Measured on
-# 64 traces of each of 200 test problems.
+# policy as it is, and `verifier-base`. One pass each; validation traces choose between
+# two learning rates, and the threshold. Measured on 64 traces of each of 200 test
+# problems. The last one, `prm-large`, is also a larger model.
 #
 # **Predict.** How many labels does the start without lessons need, to be as good as
 # the other one with the fewest?
@@ -287,6 +287,7 @@ exercises.check("03", "ece", ece)
 # %%
 runs = json.loads(catalog.path("runs/learning.json").read_text())
 print(runs["command"], "with seed", runs["seed"])
+print("learning rates tried:", *runs["rates"])
 sizes = runs["sizes"]
 by_start = {}
 for start in ("policy-strong", "verifier-base"):
@@ -299,14 +300,16 @@ plots.metric_by_labels(by_start)
 # %%
 # NBVAL_CHECK_OUTPUT
 for s in sizes:
-    print(f"{s['start']:13}  {s['traces']:7,} traces  {s['labels']:8,} labels  "
-          f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]")
+    print(f"{s.get('model', s['start']):13}  {s['traces']:7,} traces  {s['labels']:8,} labels  "
+          f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]"
+          + (f"  at rate {s['lr']}" if "lr" in s else ""))
 
 # %% [markdown]
-# Does the curve fit what you saw live? This F1 takes the threshold 0.5 as it comes.
-# After a few dozen steps of training the scores' *level* still drifts from one run to
-# the next, while their *order* is good long before: the AUROC above hardly cares, an
-# F1 at a fixed threshold does. Notebook 07 chooses the threshold instead.
+# A curve need not rise evenly. Each point is *one* training, whose seed, rate and
+# threshold have luck of their own; the interval only knows the luck of the test
+# traces. Which learning rate validation preferred stands in each line. Look which
+# start comes to want the gentle one as labels grow: what a model knows already,
+# bold steps make it forget.
 #
 # ## Best of N
 #
