@@ -21,6 +21,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from prmlab import pretrained, tokens
+from prmlab.attention import plugged
 from prmlab.decoding import Rows, Slots
 from prmlab.traces import Trace
 
@@ -96,6 +97,7 @@ class LocalPolicy:
                              f"{max_new_tokens} and {batch_tokens}")
         self.model, self.tokenizer, self.separator = model.eval(), tokenizer, separator
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
+        self.max_rows = int(__import__('os').environ.get('MR','512'))
         self.source = source
         self.max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
         self.usage = Usage()
@@ -171,7 +173,7 @@ class LocalPolicy:
                                                      separator=self.separator)]
         for prefix, ids in zip(prefixes, encoded, strict=True):
             self._check(prefix, ids)
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), plugged(self.model):
             drawn, used = self._decode(Rows(encoded, n, seed), temperature, one_step)
             made = [self._trace(prefixes[i // n], new, one_step)
                     for i, new in enumerate(drawn)]
@@ -197,7 +199,7 @@ class LocalPolicy:
     def _decode(self, rows: Rows, temperature: float, one_step: bool
                 ) -> tuple[list[list[int]], Usage]:
         drawn: list[list[int]] = [[] for _ in rows.keys]
-        slots = Slots(self.model, rows, max_new=self.max_new_tokens,
+        slots = Slots(self.model, rows, max_new=self.max_new_tokens, max_rows=self.max_rows,
                       max_length=self.max_length, batch_tokens=self.batch_tokens)
         marks = self._step_marks() if one_step else None
         bar = tqdm(total=len(drawn), delay=2, mininterval=1, unit="trace")
@@ -207,10 +209,10 @@ class LocalPolicy:
             new = slots.draw(temperature, marks.barred if marks else None)
             ended = new == self.tokenizer.eos_token_id
             if marks:
-                ended |= slots.stepped[:slots.n]
-                slots.stepped[:slots.n] |= marks.closes(slots.last(len(marks.between)))
-            full = slots.count[:slots.n] == slots.limit[:slots.n]
-            n_cut += int((full & ~ended & ~slots.stepped[:slots.n]).sum())
+                ended |= slots.active["stepped"]
+                slots.active["stepped"] |= marks.closes(slots.last(len(marks.between)))
+            full = slots.active["count"] == slots.active["limit"]
+            n_cut += int((full & ~ended & ~slots.active["stepped"]).sum())
             for row, ids in slots.release(ended | full):
                 drawn[row] = ids
                 bar.update()

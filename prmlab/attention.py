@@ -1,0 +1,299 @@
+"""Attention of many rows to prompts that they share and to tokens of their own.
+
+Owns where keys and values lie while rows are decoded. A prompt that begins another one has no
+store of its own: the longest is run once (`Runs`), and what the shorter need is its beginning. Rows
+admitted together (`Lot`) attend in two parts, to their run's store and to their own tokens, and
+the parts are joined by their log-sums. Does not know how tokens are drawn (`decoding` does).
+
+Against a copy of its prompt for every row, the textbook's way, two parts are RATIO.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AttentionInterface, DynamicCache, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+NAME = "prmlab_lots"  # in transformers' table of attention functions
+FORWARD_TOKENS = 2**12  # of prompts run together: more gains nothing and holds more activations
+GROW = 8  # positions added to the store of own tokens at a time, at least
+SLACK = 1.25  # attention of padded runs over attention of rows that are there, at most
+
+
+class Runs:
+    """Prompts that begin no other one, after a forward pass over each: keys and values.
+
+    Args:
+        model: a causal LM whose attention is causal and whole.
+        prompts: their ids, [G] of different lengths.
+
+    Fields: `layers`, keys and values [G, heads, T, C] each; `positions`, how many they hold.
+    """
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]):
+        width = max(map(len, prompts))
+        self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.positions = len(prompts) * width
+        at_once = max(1, FORWARD_TOKENS // width)
+        for first in range(0, len(prompts), at_once):
+            some = slice(first, first + at_once)
+            for layer, pair in enumerate(_run(model, prompts[some])):
+                if layer == len(self.layers):
+                    self.layers.append(tuple(
+                        x.new_zeros(len(prompts), x.shape[1], width, x.shape[3]) for x in pair))
+                for store, new in zip(self.layers[layer], pair, strict=True):
+                    store[some, :, :new.shape[2]] = new
+
+
+def _run(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
+         ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
+    for i, prompt in enumerate(prompts):
+        ids[i, :len(prompt)] = torch.tensor(prompt)
+    cache = DynamicCache(config=model.config)
+    # Padding is on the right and attention causal: no mask is needed.
+    model.base_model(input_ids=ids.to(model.device), past_key_values=cache, use_cache=True)
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Neighbouring runs whose rows are attended for together, padded to the fullest."""
+
+    runs: slice
+    rows: slice  # of the padded rows
+    shape: tuple[int, int]  # runs, rows of each
+    mask: torch.Tensor  # [runs, 1, rows, T], what is added to the scores
+
+
+class Lot:
+    """Rows that were admitted together: all have run equally many tokens of their own.
+
+    While the lot is `fresh` it runs one row for each prompt, the prompt's last id again for its
+    logits; `advance` then puts the rows themselves in their place.
+
+    Args:
+        runs: the store that holds the prompts.
+        run: for each prompt the run that begins with it, [P].
+        length: of each prompt, [P].
+        last: id of each prompt, [P].
+        prompt: for each row its prompt, [n].
+
+    Fields: `n`, the rows that it runs now.
+    """
+
+    def __init__(self, runs: Runs, run: np.ndarray, length: np.ndarray, last: np.ndarray,
+                 prompt: np.ndarray):
+        self.runs, self.run, self.length, self.last, self.prompt = runs, run, length, last, prompt
+        self.fresh = True
+        self._place(run, length - 1)
+
+    def _place(self, run: np.ndarray, known: np.ndarray) -> None:
+        """`n` rows of these runs, which see so many of their positions and nothing else."""
+        self.n, self._run, self._known, self._n_own = len(run), run, known, 0
+        self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._grids: dict[int, _Grid] = {}
+
+    def advance(self) -> None:
+        """After a forward pass: one own token more, or the rows in the place of the prompts."""
+        if self.fresh:
+            self.fresh = False
+            self._place(self.run[self.prompt], self.length[self.prompt])
+        else:
+            self._n_own += 1
+
+    def keep(self, source: np.ndarray, holes: np.ndarray, movers: np.ndarray) -> None:
+        """Only the rows of `source` stay, in its order: those at `movers` fill the `holes`."""
+        self.prompt, self._run, self._known = (
+            column[source] for column in (self.prompt, self._run, self._known))
+        self.n, self._grids = len(source), {}
+        if len(holes) and self._own:
+            device = self._own[0][0].device
+            to, of = torch.from_numpy(holes).to(device), torch.from_numpy(movers).to(device)
+            for store in (s for pair in self._own for s in pair):
+                used = store[:, :, :self._n_own]
+                used.index_copy_(0, to, used.index_select(0, of))
+
+    def append(self, layer: int, *new: torch.Tensor) -> list[torch.Tensor]:
+        """Keep a layer's keys and values of the rows' new tokens; all their own so far."""
+        if layer == len(self._own):
+            self._own.append(tuple(x.new_empty(*x.shape[:2], GROW, x.shape[3]) for x in new))
+        at, kept = self._n_own, []
+        if at == self._own[layer][0].shape[2]:
+            self._own[layer] = tuple(self._grown(store) for store in self._own[layer])
+        for store, states in zip(self._own[layer], new, strict=True):
+            store[:self.n, :, at] = states[:, :, 0]
+            kept.append(store[:self.n, :, :at + 1])
+        return kept
+
+    def _grown(self, store: torch.Tensor) -> torch.Tensor:
+        """A wider copy without the rows that left: stores half empty are slow to read."""
+        _, heads, width, size = store.shape
+        grown = store.new_empty(self.n, heads, width + max(GROW, width // 4), size)
+        grown[:, :, :width] = store[:self.n]
+        return grown
+
+    def attend(self, layer: int, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+               scale: float) -> torch.Tensor:
+        """What the rows' new tokens see, [n, heads, 1, C]: their prompt, and their own so far.
+
+        Args:
+            query: of the new tokens, [n, heads, 1, C].
+            keys: of the new tokens, [n, key heads, 1, C]; `values` alike.
+        """
+        n, heads, _, size = query.shape
+        per_key = heads // keys.shape[1]
+        query = query.reshape(n, -1, per_key, size)
+        own, own_sum = partial_attention(query, *self.append(layer, keys, values), None, scale)
+        if per_key not in self._grids:
+            self._grids[per_key] = _Grid(self._run, self._known, per_key, query)
+        grid, store = self._grids[per_key], self.runs.layers[layer]
+        shared, shared_sum = grid.attend(query, store, scale)
+        share = torch.sigmoid(shared_sum - own_sum).to(own.dtype)[..., None]
+        return torch.lerp(own, shared, share).reshape(n, heads, 1, -1)
+
+    def gather(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
+        """All that each row sees as if it were its own; for models that attend by themselves."""
+        run = torch.from_numpy(self._run).to(keys.device)
+        return [torch.cat([store.index_select(0, run), own], 2) for store, own in
+                zip(self.runs.layers[layer], self.append(layer, keys, values), strict=True)]
+
+    def gathered_mask(self) -> torch.Tensor:
+        """What is added to the scores of what `gather` gives, [n, 1, 1, T + own]."""
+        keys, _ = self.runs.layers[0]
+        shared = hiding(self._known, keys.shape[2], keys)
+        return torch.nn.functional.pad(shared, (0, self._n_own + 1))[:, None, None]
+
+
+class _Grid:
+    """Rows put in order of their runs, in bands of few paddings, so that a run is read once."""
+
+    def __init__(self, run: np.ndarray, known: np.ndarray, per_key: int, like: torch.Tensor):
+        sizes = np.bincount(run)
+        order = np.argsort(run, kind="stable")
+        rank = np.arange(len(run)) - (np.cumsum(sizes) - sizes)[run[order]]
+        self.bands, seats, begun = [], np.zeros(len(sizes), dtype=np.int64), 0
+        for first, last in bands(sizes):
+            shape = last - first, int(sizes[first:last].max())
+            seats[first:last] = begun + np.arange(shape[0]) * shape[1]
+            rows = slice(begun, begun + shape[0] * shape[1])
+            self.bands.append((slice(first, last), rows, shape))
+            begun = rows.stop
+        seat = seats[run[order]] + rank
+        padded, back = np.zeros(begun, dtype=np.int64), np.zeros(len(run), dtype=np.int64)
+        padded[seat], back[order] = order, seat
+        self.padded, self.back = (torch.from_numpy(x).to(like.device) for x in (padded, back))
+        self.bands = [
+            _Band(runs, rows, shape, hiding(
+                known[padded[rows]].repeat(per_key), max(1, int(known[padded[rows]].max())), like
+            ).view(shape[0], 1, shape[1] * per_key, -1))
+            for runs, rows, shape in self.bands]
+
+    def attend(self, query: torch.Tensor, store: tuple[torch.Tensor, torch.Tensor], scale: float
+               ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`partial_attention` of each row to its run: [n, heads, per key, C], without the C."""
+        n, heads, per_key, size = query.shape
+        query = query.reshape(n, -1).index_select(0, self.padded)
+        outputs, sums = [], []
+        for band in self.bands:
+            n_runs, n_rows = band.shape
+            asked = query[band.rows].view(n_runs, n_rows, heads, per_key, size).transpose(1, 2)
+            output, log_sum = partial_attention(
+                asked.reshape(n_runs, heads, n_rows * per_key, size),
+                *(x[band.runs, :, :band.mask.shape[-1]] for x in store), band.mask, scale)
+            for part, parts in ((output, outputs), (log_sum[..., None], sums)):
+                parts.append(part.reshape(n_runs, heads, n_rows, per_key, -1).transpose(1, 2)
+                             .reshape(n_runs * n_rows, -1))
+        output, log_sum = (torch.cat(parts).index_select(0, self.back) for parts in (outputs, sums))
+        return output.view(n, heads, per_key, -1), log_sum.view(n, heads, per_key)
+
+
+def bands(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Neighbouring runs, first and one past the last, that little padding makes equally full.
+
+    Runs without rows are left out where they stand at a band's edge.
+
+    Example:
+        >>> bands([0, 4, 4, 3, 1, 0])
+        [(1, 4), (4, 5)]
+    """
+    found: list[tuple[int, int]] = []
+    most = total = 0
+    for i, size in enumerate(map(int, sizes)):
+        if not size:
+            continue
+        if found:
+            first = found[-1][0]
+            wide = (i + 1 - first) * max(most, size)
+            if wide <= SLACK * (total + size):
+                found[-1], most, total = (first, i + 1), max(most, size), total + size
+                continue
+        found.append((i, i + 1))
+        most = total = size
+    return found
+
+
+def hiding(known: np.ndarray, width: int, like: torch.Tensor) -> torch.Tensor:
+    """A mask to add to scores, [n, width]: 0 for the first `known` of each row, else the least."""
+    behind = torch.arange(width, device=like.device) >= torch.from_numpy(known).to(
+        like.device)[:, None]
+    return torch.zeros(behind.shape, dtype=like.dtype, device=like.device).masked_fill_(
+        behind, torch.finfo(like.dtype).min)
+
+
+def partial_attention(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+                      mask: torch.Tensor | None, scale: float
+                      ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention [B, heads, L, C] and the log of its weights' sum [B, heads, L], in float32.
+
+    Two parts `a`, `b` of one softmax join as `lerp(a, b, sigmoid(sum_b - sum_a))`.
+    """
+    if query.device.type == "cpu" and query.shape[-1] == values.shape[-1]:
+        # The kernel of scaled_dot_product_attention, which itself does not give the sums.
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, keys, values, attn_mask=mask, scale=scale)
+    scores = (query * scale) @ keys.transpose(2, 3)
+    scores = scores.float() if mask is None else scores.float() + mask
+    log_sum = scores.logsumexp(-1, keepdim=True)
+    return (scores - log_sum).exp_().to(values.dtype) @ values, log_sum[..., 0]
+
+
+def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
+              value: torch.Tensor, attention_mask: torch.Tensor | None, *,
+              scaling: float | None = None, lots: Any = None, **rest: Any
+              ) -> tuple[torch.Tensor, None]:
+    """An attention function for transformers: in two parts where `lots` is given, else as ever."""
+    if lots is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask,
+                                      scaling=scaling, **rest)
+    if odd := sorted(name for name in ("softcap", "s_aux", "position_bias", "sliding_window")
+                     if rest.get(name) is not None):
+        raise ValueError(f"attention with {', '.join(odd)} cannot be decoded here; sample this "
+                         "model through a server with EndpointPolicy")
+    scale = query.shape[-1]**-0.5 if scaling is None else scaling
+    seen = torch.cat([lot.attend(layer, query[rows], key[rows], value[rows], scale)
+                      for lot, layer, rows in lots.places()])
+    return seen.transpose(1, 2), None
+
+
+def lets_plug(model: PreTrainedModel) -> bool:
+    """Whether the model takes an attention function; if not, `Lot.gather` serves it."""
+    return bool(model._supports_attention_backend)
+
+
+@contextmanager
+def plugged(model: PreTrainedModel) -> Iterator[None]:
+    """The model attends by `attention` within, where it takes an attention function."""
+    before = model.config._attn_implementation
+    if lets_plug(model):
+        AttentionInterface.register(NAME, attention)
+        model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        if lets_plug(model):
+            model.set_attn_implementation(before)
