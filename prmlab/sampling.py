@@ -9,7 +9,7 @@ in ids is `tokens`'s. Does not know what a right step is.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -23,45 +23,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from prmlab import pretrained, tokens
 from prmlab.attention import plugged
 from prmlab.decoding import Rows, Slots
+from prmlab.endpoints import EndpointPolicy
 from prmlab.traces import Trace
+from prmlab.usage import Sums, Usage
 
-
-class Sums:
-    """Records of counts that add and subtract field by field."""
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name)
-                            for f in fields(self)))
-
-    def __sub__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, f.name) - getattr(other, f.name)
-                            for f in fields(self)))
-
-
-@dataclass(frozen=True)
-class Usage(Sums):
-    """What sampling has cost; subtract an earlier one for the cost of what lay between.
-
-    Args:
-        calls: calls of `propose` and `complete`.
-        samples: traces returned.
-        cut: those of them that met a length limit before their end; they are not `finished`.
-        prompt_tokens: tokens run through the model as prompts, equal ones once a call.
-        new_tokens: tokens drawn, the end's and any thrown away after a step included.
-        seconds: time spent.
-    """
-
-    calls: int = 0
-    samples: int = 0
-    cut: int = 0
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-
-    @property
-    def policy_tokens(self) -> int:
-        """All tokens run through the model."""
-        return self.prompt_tokens + self.new_tokens
+__all__ = ["EndpointPolicy", "LocalPolicy", "Sums", "Usage"]
 
 
 class LocalPolicy:

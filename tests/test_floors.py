@@ -18,7 +18,7 @@ FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "scoring",
                  "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
-    "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
+    "1 algorithms": ("protocols", "usage", "endpoints", "toys", "trees", "search", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
                    "sampling", "rewards", "public_prms", "training"),
     "3 pictures": ("svg", "theme", "plots", "widgets"),

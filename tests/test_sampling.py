@@ -179,12 +179,12 @@ def test_usage_counts_a_shared_prompt_once(tokenizer, chain):
     policy = LocalPolicy(chain, tokenizer, batch_tokens=700)
     policy.complete([prefix("c ?"), prefix("b c ?"), prefix("c ?")], 40, seed=0)
     before = policy.usage
-    # The last id of a prompt runs as the first of each row: 2 + 3 ids with <s>, not 3 + 4.
-    assert (before.prompt_tokens, before.samples, before.calls) == (5, 120, 1)
+    # 3 + 4 ids with <s>; neither begins the other.
+    assert (before.prompt_tokens, before.samples, before.calls) == (7, 120, 1)
     policy.propose([prefix("c ?")], 7, seed=1)
     since = policy.usage - before
-    assert (since.calls, since.samples, since.prompt_tokens) == (1, 7, 2)
-    assert since.policy_tokens == since.new_tokens + 2 and since.new_tokens >= 21
+    assert (since.calls, since.samples, since.prompt_tokens) == (1, 7, 3)
+    assert since.policy_tokens == since.new_tokens + 3 and since.new_tokens >= 21
     assert since + before == policy.usage and policy.complete([], 3, seed=0) == []
 
 

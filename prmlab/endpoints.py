@@ -1,0 +1,333 @@
+"""Models behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, and others.
+
+`Server` owns how such a server is spoken to: JSON over HTTP by the standard library, tries and
+waits, errors that say what to mend. `EndpointPolicy` continues traces through `/completions`.
+Keys come from the environment alone. Does not load a model, and knows no token ids.
+"""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from http.client import HTTPException
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from prmlab import answers
+from prmlab.traces import Trace
+from prmlab.usage import Usage
+
+WORTH_ANOTHER_TRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+LONGEST_WAIT = 60.0  # seconds between tries, whatever the server asks for
+ROUNDS = 8  # of asking again for steps that came back empty
+ENDED = {"stop", "eos", "eos_token", "stop_sequence"}  # finish reasons: not cut at a limit
+HERE = {"localhost", "127.0.0.1", "::1"}
+
+
+class Server:
+    """Where requests go; they are repeated after 1, 2, 4 ... times `pause` where that may help.
+
+    A timeout, a refused connection, too many requests, a server's error and an answer that is no
+    JSON are worth another try; "Retry-After" is heeded. Redirections are not followed, so that
+    the key goes nowhere else. May be used by many threads.
+
+    Args:
+        url: the server's base, such as "http://localhost:8000/v1".
+        key_variable: the name of the environment variable that holds the key, sent as a bearer
+            token; None sends none.
+        timeout: seconds for one request.
+        tries: requests before giving up, >= 1.
+        pause: seconds before the second try.
+
+    Raises:
+        ValueError: if the url is not http(s) or holds a password, the variable is not set, or a
+            number is out of its range.
+    """
+
+    def __init__(self, url: str, *, key_variable: str | None = None, timeout: float = 300.0,
+                 tries: int = 5, pause: float = 1.0):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"url must begin with http:// or https:// and name a host, got "
+                             f"{url!r}; give the server's base, such as http://localhost:8000/v1")
+        if parts.password:
+            raise ValueError("url must not hold a password; put the key into an environment "
+                             "variable and name that with key_variable")
+        if tries < 1 or timeout <= 0 or pause < 0:
+            raise ValueError(f"tries must be at least 1, timeout above 0 and pause at least 0, "
+                             f"got {tries}, {timeout} and {pause}")
+        if key_variable is not None and not os.environ.get(key_variable):
+            raise ValueError(f"the environment variable {key_variable} must hold the key for "
+                             f"{url}, it is not set; export {key_variable}=... first")
+        self.url, self.key_variable = url.rstrip("/"), key_variable
+        self.timeout, self.tries, self.pause = timeout, tries, pause
+        direct = [urllib.request.ProxyHandler({})] if parts.hostname in HERE else []
+        self._opener = urllib.request.build_opener(_NoRedirection, *direct)
+
+    def __repr__(self) -> str:
+        return f"Server({self.url!r})"
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that the server answers to this one, posted to `url/path`.
+
+        Raises:
+            ValueError: if the server refuses the request, with what it says.
+            OSError: if it cannot be reached or fails in every try.
+        """
+        where, data = f"{self.url}/{path}", json.dumps(body).encode()
+        said, wait = "", 0.0
+        for attempt in range(self.tries):
+            if attempt:
+                time.sleep(min(LONGEST_WAIT, max(wait, self.pause * 2**(attempt - 1))))
+            wait = 0.0
+            try:
+                reply = self._send(where, data)
+            except urllib.error.HTTPError as error:
+                said = f"{error.code} {error.reason}: {_excerpt(error)}"
+                wait = _seconds(error.headers.get("Retry-After"))
+                if error.code not in WORTH_ANOTHER_TRY:
+                    raise ValueError(f"{where} refused the request: {said}. {self._mend(error.code)}"
+                                     ) from None
+                continue
+            except (OSError, HTTPException) as error:  # refused, reset, timed out, cut short
+                said = f"{type(error).__name__}: {error}"
+                continue
+            try:
+                made = json.loads(reply)
+            except ValueError as error:
+                said = f"an answer that is no JSON ({error}): {reply[:80]!r}"
+                continue
+            if isinstance(made, dict):
+                return made
+            said = f"an answer that is no JSON object: {reply[:80]!r}"
+        raise OSError(f"{where} gave no answer in {self.tries} tries, the last time: {said}. Is the "
+                      "server running, and this its address? A journal keeps what was done: run "
+                      "the same call again")
+
+    def _send(self, where: str, data: bytes) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        if self.key_variable is not None:
+            headers["Authorization"] = f"Bearer {os.environ.get(self.key_variable, '')}"
+        request = urllib.request.Request(where, data, headers)
+        with self._opener.open(request, timeout=self.timeout) as reply:
+            return reply.read()
+
+    def _mend(self, code: int) -> str:
+        if code in (401, 403):
+            return (f"Is the key in {self.key_variable} right?" if self.key_variable else
+                    "It wants a key: put it into an environment variable, and name that with "
+                    "key_variable")
+        if code == 404:
+            return "Check the url (most servers' ends in /v1) and the model's name"
+        if 300 <= code < 400:
+            return "Give the url that it points to"
+        return "Check the model's name, and that prompt and max_tokens fit its context"
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def _excerpt(error: urllib.error.HTTPError) -> str:
+    try:
+        return repr(error.read(400).decode(errors="replace"))
+    except (OSError, HTTPException):
+        return "nothing more"
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return max(0.0, float(text or 0))
+    except ValueError:  # a date
+        return 0.0
+
+
+def plain_prompt(prefix: Trace, separator: str = "\n") -> str:
+    """The problem's text and each step, every one followed by the separator."""
+    return "".join(part + separator for part in (prefix.problem.text, *prefix.steps))
+
+
+class EndpointPolicy:
+    """A model behind an OpenAI-compatible server that continues traces; a `protocols.Policy`.
+
+    `usage` sums what the server says it has cost. Seeds are sent along, each a function of
+    (seed, prompt, how many equal prompts came before); whether equal seeds give equal samples is
+    up to the server. Servers that ignore `n` are asked once a sample.
+
+    A trace is finished when the model ends it, or with the first step that `ends` it. Behind a
+    stop string not every server can tell that the model ended: then `propose` knows by `ends`
+    alone.
+
+    Args:
+        url: the server's base, such as "http://localhost:8000/v1".
+        model: the name by which the server knows it.
+        separator: the text between steps; `propose` stops there.
+        prompt: what is sent for a prefix: a text that ends where the next step begins. For a
+            chat model write its template into it.
+        ends: whether a step is the last; by default one that states an answer is.
+        max_tokens: most tokens drawn for one sample of `complete`.
+        step_tokens: most tokens drawn for one step of `propose`.
+        parallel: requests at a time.
+        extra: more fields of each request, such as `{"top_p": 0.95}`.
+        options: as for `Server`.
+
+    Raises:
+        ValueError: as `Server`, and if a number is out of its range.
+    """
+
+    def __init__(self, url: str, model: str, *, separator: str = "\n",
+                 prompt: Callable[[Trace], str] | None = None,
+                 ends: Callable[[str], bool] | None = None, max_tokens: int = 1024,
+                 step_tokens: int = 256, parallel: int = 16,
+                 extra: Mapping[str, Any] | None = None, **options: Any):
+        if min(max_tokens, step_tokens, parallel) < 1 or not separator:
+            raise ValueError(f"max_tokens, step_tokens and parallel must be at least 1 and "
+                             f"separator not empty, got {max_tokens}, {step_tokens}, {parallel} "
+                             f"and {separator!r}")
+        self.server, self.model, self.separator = Server(url, **options), model, separator
+        self.prompt = prompt or (lambda prefix: plain_prompt(prefix, separator))
+        self.ends = ends or (lambda step: answers.extract(step) is not None)
+        self.max_tokens, self.step_tokens, self.parallel = max_tokens, step_tokens, parallel
+        self.extra = dict(extra or {})
+        self.usage = Usage()
+        self._heeds_n = True
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"EndpointPolicy({self.model!r} at {self.server.url!r})"
+
+    def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
+                 temperature: float = 1.0) -> list[list[Trace]]:
+        """`n` continuations of each prefix to the end, in the prefixes' order.
+
+        One that meets `max_tokens` first comes back with `finished=False` and is counted in
+        `usage.cut`. A prefix that is finished comes back as it is, `n` times.
+
+        Raises:
+            ValueError: if n or temperature is out of its range, or as `Server.post`.
+            OSError: as `Server.post`.
+        """
+        open_ = [prefix for prefix in prefixes if not prefix.finished]
+        made = iter(self._sample(open_, n, seed, temperature, one_step=False))
+        return [[prefix] * n if prefix.finished else next(made) for prefix in prefixes]
+
+    def propose(self, prefixes: Sequence[Trace], n: int, *, seed: int,
+                temperature: float = 1.0) -> list[list[Trace]]:
+        """`n` continuations of each prefix by one step; errors as for `complete`.
+
+        Where the server gave no step at all, an empty one, it is asked again.
+
+        Raises:
+            ValueError: if a prefix is finished, if steps stay empty, and as for `complete`.
+            OSError: as `Server.post`.
+        """
+        for prefix in prefixes:
+            if prefix.finished:
+                raise ValueError(f"the trace of problem {prefix.problem.id!r} is finished, no "
+                                 "step can follow; take trace.prefix(n_steps) to go on from an "
+                                 "earlier one")
+        return self._sample(prefixes, n, seed, temperature, one_step=True)
+
+    def _sample(self, prefixes: Sequence[Trace], n: int, seed: int, temperature: float,
+                one_step: bool) -> list[list[Trace]]:
+        if n < 1 or not temperature >= 0:
+            raise ValueError(f"n must be at least 1 and temperature at least 0, got {n} and "
+                             f"{temperature}")
+        began, different = time.perf_counter(), n if temperature else 1  # greedy: all are equal
+        asks, seen = [], dict[str, int]()
+        for prompt in map(self.prompt, prefixes):
+            seen[prompt] = seen.get(prompt, -1) + 1
+            asks.append((prompt, f"{seed} {seen[prompt] if temperature else 0}"))
+        made: list[list[Trace]] = [[] for _ in prefixes]
+        cut = 0
+        for round in range(ROUNDS):
+            jobs = [job for i, row in enumerate(made)
+                    for job in self._jobs(i, different - len(row))]
+            if not jobs:
+                break
+            for i, choices in self._ask_all(jobs, asks, made, temperature, one_step,
+                                            round):
+                for choice in choices:
+                    trace, whole = self._trace(prefixes[i], choice, one_step)
+                    if trace is not None:
+                        made[i].append(trace)
+                        cut += not whole
+        for prefix, row in zip(prefixes, made, strict=True):
+            if len(row) < different:
+                raise ValueError(f"{self!r} began no step for problem {prefix.problem.id!r}, "
+                                 f"{ROUNDS} times over; check separator and prompt: it is asked "
+                                 f"to go on after {self.prompt(prefix)[-60:]!r}")
+        with self._lock:
+            self.usage += Usage(1, n * len(made), cut * n // different,
+                                seconds=time.perf_counter() - began)
+        return [row * (n // different) for row in made]
+
+    def _jobs(self, i: int, lacking: int) -> list[tuple[int, int, int]]:
+        """Requests for what prefix `i` lacks: (prefix, samples asked for, samples before)."""
+        if self._heeds_n:
+            return [(i, lacking, 0)] if lacking else []
+        return [(i, 1, k) for k in range(lacking)]
+
+    def _ask_all(self, jobs: Sequence[tuple[int, int, int]], asks: Sequence[tuple[str, str]],
+                 made: Sequence[list[Trace]], temperature: float, one_step: bool, round: int
+                 ) -> list[tuple[int, list[dict[str, Any]]]]:
+        """What the server answers to each job, the jobs' order kept."""
+        def ask(job: tuple[int, int, int]) -> list[dict[str, Any]]:
+            i, n, before = job
+            prompt, stream = asks[i]
+            name = f"{stream} {len(made[i]) + before} {round} {prompt}".encode()
+            body = {"model": self.model, "prompt": prompt, "n": n, "temperature": temperature,
+                    "seed": int.from_bytes(blake2b(name, digest_size=4).digest()) >> 1,
+                    "max_tokens": self.step_tokens if one_step else self.max_tokens}
+            if one_step:
+                body["stop"] = [self.separator]
+            return self._choices(self.server.post("completions", {**body, **self.extra}))[:n]
+
+        with ThreadPoolExecutor(self.parallel) as pool:
+            answered = list(pool.map(ask, jobs))
+        self._heeds_n &= all(len(choices) == n for (_, n, _), choices in
+                             zip(jobs, answered, strict=True))
+        return [(i, choices) for (i, _, _), choices in zip(jobs, answered, strict=True)]
+
+    def _choices(self, reply: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The choices of an answer, its tokens counted."""
+        choices = reply.get("choices")
+        if not (isinstance(choices, list) and choices
+                and all(isinstance(c, dict) and isinstance(c.get("text"), str) for c in choices)):
+            raise ValueError(f"{self.server.url}/completions must answer with choices that have a "
+                             f"text, got {str(reply)[:200]!r}; is it an OpenAI-compatible server "
+                             "with a completions endpoint?")
+        counts = reply.get("usage")
+        counts = counts if isinstance(counts, dict) else {}
+        known = [counts.get(name) for name in ("prompt_tokens", "completion_tokens")]
+        with self._lock:
+            self.usage += (Usage(prompt_tokens=known[0], new_tokens=known[1])
+                           if all(isinstance(count, int) for count in known)
+                           else Usage(uncounted=1))
+        return choices
+
+    def _trace(self, prefix: Trace, choice: Mapping[str, Any], one_step: bool
+               ) -> tuple[Trace | None, bool]:
+        """The prefix gone on with one choice, None without a step, and whether it is whole."""
+        steps = [step for part in choice["text"].split(self.separator) if (step := part.strip())]
+        reason = choice.get("finish_reason")
+        ended = whole = reason in ENDED
+        if one_step:
+            # What stopped it: vLLM's stop_reason, SGLang's matched_stop; an id or null is the end.
+            unsaid = self.separator if reason in ("stop", "stop_sequence") else None
+            stop = choice.get("stop_reason", choice.get("matched_stop", unsaid))
+            whole |= len(steps) > 1  # a server that ignores stop
+            ended &= stop != self.separator and len(steps) < 2
+            steps = steps[:1]
+        last = next((s for s, step in enumerate(steps) if self.ends(step)), None)
+        if last is not None:
+            steps, ended, whole = steps[:last + 1], True, True
+        if one_step and not steps:
+            return None, True
+        return Trace(prefix.problem, (*prefix.steps, *steps), ended, source=self.model), whole
