@@ -60,16 +60,6 @@ def _run(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
-@dataclass(frozen=True)
-class _Band:
-    """Neighbouring runs whose rows are attended for together, padded to the fullest."""
-
-    runs: slice
-    rows: slice  # of the padded rows
-    shape: tuple[int, int]  # runs, rows of each
-    mask: torch.Tensor  # [runs, 1, rows, T], what is added to the scores
-
-
 class Lot:
     """Rows that were admitted together: all have run equally many tokens of their own.
 
@@ -94,9 +84,8 @@ class Lot:
 
     def _place(self, run: np.ndarray, known: np.ndarray) -> None:
         """`n` rows of these runs, which see so many of their positions and nothing else."""
-        self.n, self._run, self._known, self._n_own = len(run), run, known, 0
+        self.n, self.seen_run, self.seen, self._n_own = len(run), run, known, 0
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._grids: dict[int, _Grid] = {}
 
     def advance(self) -> None:
         """After a forward pass: one own token more, or the rows in the place of the prompts."""
@@ -108,9 +97,9 @@ class Lot:
 
     def keep(self, source: np.ndarray, holes: np.ndarray, movers: np.ndarray) -> None:
         """Only the rows of `source` stay, in its order: those at `movers` fill the `holes`."""
-        self.prompt, self._run, self._known = (
-            column[source] for column in (self.prompt, self._run, self._known))
-        self.n, self._grids = len(source), {}
+        self.prompt, self.seen_run, self.seen = (
+            column[source] for column in (self.prompt, self.seen_run, self.seen))
+        self.n = len(source)
         if len(holes) and self._own:
             device = self._own[0][0].device
             to, of = torch.from_numpy(holes).to(device), torch.from_numpy(movers).to(device)
@@ -137,79 +126,104 @@ class Lot:
         grown[:, :, :width] = store[:self.n]
         return grown
 
-    def attend(self, layer: int, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
-               scale: float) -> torch.Tensor:
-        """What the rows' new tokens see, [n, heads, 1, C]: their prompt, and their own so far.
-
-        Args:
-            query: of the new tokens, [n, heads, 1, C].
-            keys: of the new tokens, [n, key heads, 1, C]; `values` alike.
-        """
-        n, heads, _, size = query.shape
-        per_key = heads // keys.shape[1]
-        query = query.reshape(n, -1, per_key, size)
-        own, own_sum = partial_attention(query, *self.append(layer, keys, values), None, scale)
-        if per_key not in self._grids:
-            self._grids[per_key] = _Grid(self._run, self._known, per_key, query)
-        grid, store = self._grids[per_key], self.runs.layers[layer]
-        shared, shared_sum = grid.attend(query, store, scale)
-        share = torch.sigmoid(shared_sum - own_sum).to(own.dtype)[..., None]
-        return torch.lerp(own, shared, share).reshape(n, heads, 1, -1)
-
     def gather(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
         """All that each row sees as if it were its own; for models that attend by themselves."""
-        run = torch.from_numpy(self._run).to(keys.device)
+        run = torch.from_numpy(self.seen_run).to(keys.device)
         return [torch.cat([store.index_select(0, run), own], 2) for store, own in
                 zip(self.runs.layers[layer], self.append(layer, keys, values), strict=True)]
 
     def gathered_mask(self) -> torch.Tensor:
         """What is added to the scores of what `gather` gives, [n, 1, 1, T + own]."""
         keys, _ = self.runs.layers[0]
-        shared = hiding(self._known, keys.shape[2], keys)
+        shared = hiding(self.seen, keys.shape[2], keys)
         return torch.nn.functional.pad(shared, (0, self._n_own + 1))[:, None, None]
 
 
-class _Grid:
-    """Rows put in order of their runs, in bands of few paddings, so that a run is read once."""
+@dataclass(frozen=True)
+class _Band:
+    """Neighbouring runs of a store whose rows are attended for together, padded to the fullest."""
 
-    def __init__(self, run: np.ndarray, known: np.ndarray, per_key: int, like: torch.Tensor):
-        sizes = np.bincount(run)
-        order = np.argsort(run, kind="stable")
-        rank = np.arange(len(run)) - (np.cumsum(sizes) - sizes)[run[order]]
-        self.bands, seats, begun = [], np.zeros(len(sizes), dtype=np.int64), 0
-        for first, last in bands(sizes):
-            shape = last - first, int(sizes[first:last].max())
-            seats[first:last] = begun + np.arange(shape[0]) * shape[1]
-            rows = slice(begun, begun + shape[0] * shape[1])
-            self.bands.append((slice(first, last), rows, shape))
-            begun = rows.stop
-        seat = seats[run[order]] + rank
-        padded, back = np.zeros(begun, dtype=np.int64), np.zeros(len(run), dtype=np.int64)
-        padded[seat], back[order] = order, seat
-        self.padded, self.back = (torch.from_numpy(x).to(like.device) for x in (padded, back))
-        self.bands = [
-            _Band(runs, rows, shape, hiding(
-                known[padded[rows]].repeat(per_key), max(1, int(known[padded[rows]].max())), like
-            ).view(shape[0], 1, shape[1] * per_key, -1))
-            for runs, rows, shape in self.bands]
+    store: Runs
+    runs: slice
+    rows: slice  # of the padded rows
+    shape: tuple[int, int]  # runs, rows of each
+    mask: torch.Tensor  # [runs, 1, rows, T], what is added to the scores
 
-    def attend(self, query: torch.Tensor, store: tuple[torch.Tensor, torch.Tensor], scale: float
-               ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`partial_attention` of each row to its run: [n, heads, per key, C], without the C."""
+
+class Layout:
+    """The rows of all lots in order of their runs, so that a step reads each run once.
+
+    Args:
+        lots: what is decoded in this step; their rows follow each other in the batch.
+        like: a tensor of the kind and on the device of the queries.
+    """
+
+    def __init__(self, lots: Sequence[Lot], like: torch.Tensor):
+        self.lots: list[tuple[Lot, slice]] = []
+        self._bands: list[_Band] = []
+        self._repeated: dict[int, list[torch.Tensor]] = {}
+        padded, back = [], np.zeros(sum(lot.n for lot in lots), dtype=np.int64)
+        n_rows = n_seats = 0
+        for lot in lots:
+            order = np.argsort(lot.seen_run, kind="stable")
+            run = lot.seen_run[order]
+            sizes = np.bincount(run)
+            rank = np.arange(lot.n) - (np.cumsum(sizes) - sizes)[run]
+            for first, last in bands(sizes):
+                some = slice(*np.searchsorted(run, (first, last)))
+                shape = last - first, int(sizes[first:last].max())
+                seat = (run[some] - first) * shape[1] + rank[some]
+                of_seat = np.full(shape[0] * shape[1], order[some][0])
+                of_seat[seat] = order[some]
+                seen = lot.seen[of_seat]
+                mask = hiding(seen, max(1, int(seen.max())), like).view(shape[0], 1, shape[1], -1)
+                rows = slice(n_seats, n_seats + len(of_seat))
+                self._bands.append(_Band(lot.runs, slice(first, last), rows, shape, mask))
+                padded.append(n_rows + of_seat)
+                back[n_rows + order[some]] = n_seats + seat
+                n_seats = rows.stop
+            self.lots.append((lot, slice(n_rows, n_rows + lot.n)))
+            n_rows += lot.n
+        self._padded, self._back = (torch.from_numpy(x).to(like.device)
+                                    for x in (np.concatenate(padded), back))
+
+    def attend(self, layer: int, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+               scale: float) -> torch.Tensor:
+        """What the new tokens see, [N, heads, 1, C]: their prompts, and their own so far.
+
+        Args:
+            query: of the rows' new tokens, [N, heads, 1, C].
+            keys: of the rows' new tokens, [N, key heads, 1, C]; `values` alike.
+        """
+        n, heads, _, size = query.shape
+        per_key = heads // keys.shape[1]
+        query = query.reshape(n, -1, per_key, size)
+        own, own_sum = (torch.cat(parts) for parts in zip(*(
+            partial_attention(query[rows], *lot.append(layer, keys[rows], values[rows]), None, scale)
+            for lot, rows in self.lots), strict=True))
+        shared, shared_sum = self._attend_to_runs(layer, query, scale)
+        share = torch.sigmoid(shared_sum - own_sum).to(own.dtype)[..., None]
+        return torch.lerp(own, shared, share).view(n, heads, 1, -1)
+
+    def _attend_to_runs(self, layer: int, query: torch.Tensor, scale: float
+                        ) -> tuple[torch.Tensor, torch.Tensor]:
         n, heads, per_key, size = query.shape
-        query = query.reshape(n, -1).index_select(0, self.padded)
+        if per_key not in self._repeated:
+            self._repeated[per_key] = [band.mask.repeat_interleave(per_key, 2)
+                                       for band in self._bands]
+        query = query.view(n, -1).index_select(0, self._padded)
         outputs, sums = [], []
-        for band in self.bands:
+        for band, mask in zip(self._bands, self._repeated[per_key], strict=True):
             n_runs, n_rows = band.shape
             asked = query[band.rows].view(n_runs, n_rows, heads, per_key, size).transpose(1, 2)
             output, log_sum = partial_attention(
                 asked.reshape(n_runs, heads, n_rows * per_key, size),
-                *(x[band.runs, :, :band.mask.shape[-1]] for x in store), band.mask, scale)
-            for part, parts in ((output, outputs), (log_sum[..., None], sums)):
-                parts.append(part.reshape(n_runs, heads, n_rows, per_key, -1).transpose(1, 2)
-                             .reshape(n_runs * n_rows, -1))
-        output, log_sum = (torch.cat(parts).index_select(0, self.back) for parts in (outputs, sums))
-        return output.view(n, heads, per_key, -1), log_sum.view(n, heads, per_key)
+                *(x[band.runs, :, :mask.shape[-1]] for x in band.store.layers[layer]), mask, scale)
+            shape = n_runs, heads, n_rows, per_key
+            outputs.append(output.view(*shape, -1).transpose(1, 2).flatten(0, 1))
+            sums.append(log_sum.reshape(shape).transpose(1, 2).flatten(0, 1))
+        return (torch.cat(outputs).index_select(0, self._back),
+                torch.cat(sums).index_select(0, self._back))
 
 
 def bands(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -275,9 +289,7 @@ def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
         raise ValueError(f"attention with {', '.join(odd)} cannot be decoded here; sample this "
                          "model through a server with EndpointPolicy")
     scale = query.shape[-1]**-0.5 if scaling is None else scaling
-    seen = torch.cat([lot.attend(layer, query[rows], key[rows], value[rows], scale)
-                      for lot, layer, rows in lots.places()])
-    return seen.transpose(1, 2), None
+    return lots.attend(query, key, value, scale).transpose(1, 2), None
 
 
 def lets_plug(model: PreTrainedModel) -> bool:

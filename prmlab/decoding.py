@@ -7,7 +7,7 @@ depend on the other rows. Where keys and values lie is `attention`'s. Does not k
 or a step is (`sampling` does).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import Cache, PreTrainedModel
 
-from prmlab.attention import Lot, Runs, lets_plug
+from prmlab.attention import Layout, Lot, Runs, lets_plug
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, the step of SplitMix64
 CHANCES = 2**22  # probabilities worked on at once when tokens are drawn: bounds the memory
@@ -103,6 +103,7 @@ class Slots(Cache):
         self._plugged = lets_plug(model)
         self._layer = self._next = 0  # the layer that attends now; the first run not yet run
         self._ready: _Ready | None = None
+        self._layout: Layout | None = None  # of this step
 
     @property
     def n(self) -> int:
@@ -138,6 +139,7 @@ class Slots(Cache):
             logits = logits.index_select(0, self._tensor(np.concatenate(of_row)))
         for lot in self.lots:
             lot.advance()
+        self._layout = None
         active, first = self.active, np.flatnonzero(self.active["count"] == 0)
         if barred_first is not None and len(first):
             logits[self._tensor(first)[:, None], barred_first] = -torch.inf
@@ -174,12 +176,12 @@ class Slots(Cache):
         self.lots = [lot for lot in self.lots if lot.n]
         return result
 
-    def places(self) -> Iterator[tuple[Lot, int, slice]]:
-        """For `attention`: each lot, the layer, and where in the batch the lot's rows are."""
-        begun = 0
-        for lot in self.lots:
-            yield lot, self._layer, slice(begun, begun + lot.n)
-            begun += lot.n
+    def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
+               scale: float) -> torch.Tensor:
+        """Called by `attention.attention` in the layer that `update` was told of."""
+        if self._layout is None:
+            self._layout = Layout(self.lots, query)
+        return self._layout.attend(self._layer, query, keys, values, scale)
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
                *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
