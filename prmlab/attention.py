@@ -9,8 +9,9 @@ Against a copy of its prompt for every row, the textbook's way, two parts are RA
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -309,3 +310,25 @@ def plugged(model: PreTrainedModel) -> Iterator[None]:
     finally:
         if lets_plug(model):
             model.set_attn_implementation(before)
+
+
+def positions_that_fit(model: PreTrainedModel) -> int:
+    """How many positions' keys and values a quarter of the free memory holds."""
+    each = sum(x.nbytes for pair in _run(model, [(0,)]) for x in pair)
+    return max(1, free_bytes(model.device) // 4 // each)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device; 2 GiB where the system does not say."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    free = [2**31]
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = [1024 * int(next(x for x in lines if x.startswith("MemAvailable")).split()[1])]
+    with suppress(OSError, ValueError):  # "max" is no number: a container without a limit
+        group = Path("/sys/fs/cgroup")
+        free.append(int((group / "memory.max").read_text())
+                    - int((group / "memory.current").read_text()))
+    return max(0, min(free))

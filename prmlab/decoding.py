@@ -18,6 +18,7 @@ from transformers import Cache, PreTrainedModel
 from prmlab.attention import Layout, Lot, Runs, lets_plug
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, the step of SplitMix64
+MAX_ROWS = 2048  # decoded at once: enough to spread what a step costs besides arithmetic
 CHANCES = 2**22  # probabilities worked on at once when tokens are drawn: bounds the memory
 ACTIVE = np.dtype([
     ("row", "i8"),       # its number in the call
@@ -86,16 +87,15 @@ class Slots(Cache):
         max_length: most ids of a prompt and its drawn tokens together.
         batch_tokens: positions held at once, prompts' and own, counted as if every row drew as
             many tokens as it may; one row is held in any case.
-        max_rows: most rows decoded at once.
     """
 
     def __init__(self, model: PreTrainedModel, rows: Rows, *, max_new: int, max_length: int,
-                 batch_tokens: int, max_rows: int):
+                 batch_tokens: int):
         super().__init__(layers=[])
         self.model, self.rows, self.max_new, self.max_length = model, rows, max_new, max_length
         self._own = min(max_new, max_length)
         longest = len(rows.runs[0]) if rows.runs else 0
-        self.size = max(1, min(max_rows, len(rows.keys), batch_tokens // (self._own + longest)))
+        self.size = max(1, min(MAX_ROWS, len(rows.keys), batch_tokens // (self._own + longest)))
         self.active, self.lots = np.zeros(0, dtype=ACTIVE), list[Lot]()
         self.drawn = np.zeros((self.size, max_new), dtype=np.int64)
         self.batch_tokens, self.prompt_tokens = batch_tokens, 0
@@ -103,7 +103,7 @@ class Slots(Cache):
         self._plugged = lets_plug(model)
         self._layer = self._next = 0  # the layer that attends now; the first run not yet run
         self._ready: _Ready | None = None
-        self._layout: Layout | None = None  # of this step
+        self._layout: Layout | None = None  # of the rows as they are now
 
     @property
     def n(self) -> int:
@@ -137,9 +137,9 @@ class Slots(Cache):
         logits = self._forward(np.concatenate(token), np.concatenate(position))
         if any(lot.fresh for lot in self.lots):
             logits = logits.index_select(0, self._tensor(np.concatenate(of_row)))
+            self._layout = None
         for lot in self.lots:
             lot.advance()
-        self._layout = None
         active, first = self.active, np.flatnonzero(self.active["count"] == 0)
         if barred_first is not None and len(first):
             logits[self._tensor(first)[:, None], barred_first] = -torch.inf
@@ -173,7 +173,7 @@ class Slots(Cache):
             if len(gone):
                 lot.keep(source, holes, movers)
         self.active = self.active[np.concatenate(stay)]
-        self.lots = [lot for lot in self.lots if lot.n]
+        self.lots, self._layout = [lot for lot in self.lots if lot.n], None
         return result
 
     def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
@@ -257,7 +257,7 @@ class Slots(Cache):
         new["limit"] = np.minimum(self.max_new, self.max_length - lot.length[prompt])
         new["place"] = [self._places.pop() for _ in row]
         self.active = np.concatenate([self.active, new])
-        self.lots.append(lot)
+        self.lots, self._layout = [*self.lots, lot], None
 
 
 class _Ready:

@@ -10,6 +10,7 @@ in ids is `tokens`'s. Does not know what a right step is.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from prmlab import pretrained, tokens
-from prmlab.attention import plugged
+from prmlab.attention import plugged, positions_that_fit
 from prmlab.decoding import Rows, Slots
 from prmlab.endpoints import EndpointPolicy
 from prmlab.traces import Trace
@@ -40,8 +41,8 @@ class LocalPolicy:
         tokenizer: its tokenizer; the end of a trace is its eos.
         separator: the text between steps, as in training.
         max_new_tokens: most tokens drawn for one sample.
-        batch_tokens: cache positions held at once, which bounds the memory and sets how many
-            rows run together.
+        batch_tokens: positions held at once, prompts' and drawn, which bounds the memory of a
+            call; by default a quarter of what is free then. What is drawn does not depend on it.
         source: what the traces say wrote them.
 
     Raises:
@@ -50,7 +51,7 @@ class LocalPolicy:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  separator: str = tokens.SEPARATOR, max_new_tokens: int = 256,
-                 batch_tokens: int = 2**15, source: str = "policy"):
+                 batch_tokens: int | None = None, source: str = "policy"):
         kinds = set(getattr(model.config, "layer_types", None) or ()) - {"full_attention"}
         if kinds:
             raise ValueError(f"every layer must be full attention, this model has "
@@ -58,12 +59,11 @@ class LocalPolicy:
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer must have an eos token, which ends a trace; set "
                              "tokenizer.eos_token")
-        if min(max_new_tokens, batch_tokens) < 1:
+        if min(max_new_tokens, 1 if batch_tokens is None else batch_tokens) < 1:
             raise ValueError(f"max_new_tokens and batch_tokens must be at least 1, got "
                              f"{max_new_tokens} and {batch_tokens}")
         self.model, self.tokenizer, self.separator = model.eval(), tokenizer, separator
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
-        self.max_rows = int(__import__('os').environ.get('MR','512'))
         self.source = source
         self.max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
         self.usage = Usage()
@@ -141,7 +141,8 @@ class LocalPolicy:
             self._check(prefix, ids)
         with self._lock, torch.inference_mode(), plugged(self.model):
             drawn, used = self._decode(Rows(encoded, n, seed), temperature, one_step)
-            made = [self._trace(prefixes[i // n], new, one_step)
+            split = cache(partial(tokens.split_ids, self.tokenizer, separator=self.separator))
+            made = [self._trace(prefixes[i // n], *split(tuple(new)), one_step)
                     for i, new in enumerate(drawn)]
             self.usage += replace(used, calls=1, samples=len(made),
                                   seconds=time.perf_counter() - began)
@@ -156,17 +157,16 @@ class LocalPolicy:
                              f"the model's limit is {self.max_length}; no room is left for a "
                              "step, so leave it out")
 
-    def _trace(self, prefix: Trace, new: Sequence[int], one_step: bool) -> Trace:
-        steps, finished = tokens.split_ids(self.tokenizer, new, separator=self.separator)
-        if one_step:
-            steps = steps[:1]
-        return Trace(prefix.problem, (*prefix.steps, *steps), finished, source=self.source)
+    def _trace(self, prefix: Trace, steps: tuple[str, ...], finished: bool, one_step: bool
+               ) -> Trace:
+        return Trace(prefix.problem, (*prefix.steps, *(steps[:1] if one_step else steps)),
+                     finished, source=self.source)
 
     def _decode(self, rows: Rows, temperature: float, one_step: bool
                 ) -> tuple[list[list[int]], Usage]:
         drawn: list[list[int]] = [[] for _ in rows.keys]
-        slots = Slots(self.model, rows, max_new=self.max_new_tokens, max_rows=self.max_rows,
-                      max_length=self.max_length, batch_tokens=self.batch_tokens)
+        slots = Slots(self.model, rows, max_new=self.max_new_tokens, max_length=self.max_length,
+                      batch_tokens=self.batch_tokens or positions_that_fit(self.model))
         marks = self._step_marks() if one_step else None
         bar = tqdm(total=len(drawn), delay=2, mininterval=1, unit="trace")
         n_new = n_cut = 0
