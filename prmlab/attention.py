@@ -62,74 +62,83 @@ def _run(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
 
 
 class Lot:
-    """Rows that were admitted together: all have run equally many tokens of their own.
+    """Rows that were admitted together: all have equally many tokens of their own.
 
-    While the lot is `fresh` it runs one row for each prompt, the prompt's last id again for its
-    logits; `advance` then puts the rows themselves in their place.
+    Rows of one prompt that have drawn the same so far are one branch, run once for all of them;
+    `branch` parts those that then drew differently. The last id of a prompt is its rows' first own
+    token.
 
     Args:
         runs: the store that holds the prompts.
         run: for each prompt the run that begins with it, [P].
         length: of each prompt, [P].
-        last: id of each prompt, [P].
         prompt: for each row its prompt, [n].
 
-    Fields: `n`, the rows that it runs now.
+    Fields: `branch_of` [n], each row's branch; of each branch `run`, `seen` (how many positions of
+    it), and the `token` to run next, [B]; `n_own`, own tokens that have been run.
     """
 
-    def __init__(self, runs: Runs, run: np.ndarray, length: np.ndarray, last: np.ndarray,
-                 prompt: np.ndarray):
-        self.runs, self.run, self.length, self.last, self.prompt = runs, run, length, last, prompt
-        self.fresh = True
-        self._place(run, length - 1)
-
-    def _place(self, run: np.ndarray, known: np.ndarray) -> None:
-        """`n` rows of these runs, which see so many of their positions and nothing else."""
-        self.n, self.seen_run, self.seen, self._n_own = len(run), run, known, 0
+    def __init__(self, runs: Runs, run: np.ndarray, length: np.ndarray, prompt: np.ndarray):
+        self.runs, self.branch_of, self.run, self.seen = runs, prompt, run, length - 1
+        self.token, self.n_own = np.zeros_like(run), 0
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def advance(self) -> None:
-        """After a forward pass: one own token more, or the rows in the place of the prompts."""
-        if self.fresh:
-            self.fresh = False
-            self._place(self.run[self.prompt], self.length[self.prompt])
-        else:
-            self._n_own += 1
+    @property
+    def n(self) -> int:
+        """Branches now."""
+        return len(self.run)
 
-    def keep(self, source: np.ndarray, holes: np.ndarray, movers: np.ndarray) -> None:
-        """Only the rows of `source` stay, in its order: those at `movers` fill the `holes`."""
-        self.prompt, self.seen_run, self.seen = (
-            column[source] for column in (self.prompt, self.seen_run, self.seen))
-        self.n = len(source)
-        if len(holes) and self._own:
-            device = self._own[0][0].device
-            to, of = torch.from_numpy(holes).to(device), torch.from_numpy(movers).to(device)
-            for store in (s for pair in self._own for s in pair):
-                used = store[:, :, :self._n_own]
+    def keep(self, rows: np.ndarray) -> None:
+        """Only these rows stay, [n] of bool; their branches as soon as `branch` is called."""
+        self.branch_of = self.branch_of[rows]
+
+    def branch(self, token: np.ndarray) -> bool:
+        """One branch for the rows that have drawn the same; whether they are others than before.
+
+        A branch stays where the one that it continues was, if no other child of that one does;
+        the others are copied into the gaps.
+
+        Args:
+            token: the last one of each row, [n].
+        """
+        child, child_of = np.unique(self.branch_of << 32 | token, return_inverse=True)
+        parent, n = child >> 32, len(child)
+        stays = np.r_[True, parent[1:] != parent[:-1]] & (parent < n)
+        place = np.where(stays, parent, -1)
+        gaps = np.setdiff1d(np.arange(n), place)
+        place[~stays] = gaps
+        back = np.argsort(place)
+        changed = n != self.n or len(gaps) > 0
+        if changed:
+            self._copy(parent[~stays], gaps, n)
+            self.run, self.seen = self.run[parent][back], self.seen[parent][back]
+        self.token, self.branch_of = (child & 0xFFFFFFFF)[back], place[child_of]
+        return changed
+
+    def _copy(self, source: np.ndarray, target: np.ndarray, n: int) -> None:
+        for layer, pair in enumerate(self._own):
+            if n > len(pair[0]):
+                pair = self._own[layer] = tuple(
+                    _resized(x, min(n + n // 4, len(self.branch_of)), x.shape[2]) for x in pair)
+            of, to = (torch.from_numpy(x).to(pair[0].device) for x in (source, target))
+            for used in (x[:, :, :self.n_own] for x in pair):
                 used.index_copy_(0, to, used.index_select(0, of))
 
     def append(self, layer: int, *new: torch.Tensor) -> list[torch.Tensor]:
-        """Keep a layer's keys and values of the rows' new tokens; all their own so far."""
+        """Keep a layer's keys and values of the branches' new tokens; all their own so far."""
         if layer == len(self._own):
             self._own.append(tuple(x.new_empty(*x.shape[:2], GROW, x.shape[3]) for x in new))
-        at, kept = self._n_own, []
-        if at == self._own[layer][0].shape[2]:
-            self._own[layer] = tuple(self._grown(store) for store in self._own[layer])
+        at, width = self.n_own, self._own[layer][0].shape[2]
+        if at == width:  # closely fitting, and without what has left: gaps are slow to read
+            self._own[layer] = tuple(_resized(x[:self.n], self.n, width + max(GROW, width // 4))
+                                     for x in self._own[layer])
         for store, states in zip(self._own[layer], new, strict=True):
             store[:self.n, :, at] = states[:, :, 0]
-            kept.append(store[:self.n, :, :at + 1])
-        return kept
-
-    def _grown(self, store: torch.Tensor) -> torch.Tensor:
-        """A wider copy without the rows that left: stores half empty are slow to read."""
-        _, heads, width, size = store.shape
-        grown = store.new_empty(self.n, heads, width + max(GROW, width // 4), size)
-        grown[:, :, :width] = store[:self.n]
-        return grown
+        return [store[:self.n, :, :at + 1] for store in self._own[layer]]
 
     def gather(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
         """All that each row sees as if it were its own; for models that attend by themselves."""
-        run = torch.from_numpy(self.seen_run).to(keys.device)
+        run = torch.from_numpy(self.run).to(keys.device)
         return [torch.cat([store.index_select(0, run), own], 2) for store, own in
                 zip(self.runs.layers[layer], self.append(layer, keys, values), strict=True)]
 
@@ -137,7 +146,7 @@ class Lot:
         """What is added to the scores of what `gather` gives, [n, 1, 1, T + own]."""
         keys, _ = self.runs.layers[0]
         shared = hiding(self.seen, keys.shape[2], keys)
-        return torch.nn.functional.pad(shared, (0, self._n_own + 1))[:, None, None]
+        return torch.nn.functional.pad(shared, (0, self.n_own + 1))[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -151,8 +160,15 @@ class _Band:
     mask: torch.Tensor  # [runs, 1, rows, T], what is added to the scores
 
 
+def _resized(store: torch.Tensor, n: int, width: int) -> torch.Tensor:
+    """A copy with another number of branches and of positions, the old ones first."""
+    resized = store.new_empty(n, store.shape[1], width, store.shape[3])
+    resized[:len(store), :, :store.shape[2]] = store
+    return resized
+
+
 class Layout:
-    """The rows of all lots in order of their runs, so that a step reads each run once.
+    """The branches of all lots in order of their runs, so that a step reads each run once.
 
     Args:
         lots: what is decoded in this step; their rows follow each other in the batch.
@@ -166,8 +182,8 @@ class Layout:
         padded, back = [], np.zeros(sum(lot.n for lot in lots), dtype=np.int64)
         n_rows = n_seats = 0
         for lot in lots:
-            order = np.argsort(lot.seen_run, kind="stable")
-            run = lot.seen_run[order]
+            order = np.argsort(lot.run, kind="stable")
+            run = lot.run[order]
             sizes = np.bincount(run)
             rank = np.arange(lot.n) - (np.cumsum(sizes) - sizes)[run]
             for first, last in bands(sizes):

@@ -25,8 +25,7 @@ ACTIVE = np.dtype([
     ("key", "u8"),       # the start of its stream
     ("count", "i8"),     # tokens drawn
     ("limit", "i8"),     # at which count it must be released
-    ("position", "i8"),  # of the token to run next
-    ("token", "i8"),     # that token
+    ("token", "i8"),     # the one to run next
     ("place", "i8"),     # its row in `drawn`
     ("stepped", "?"),    # the caller's
 ])
@@ -77,9 +76,9 @@ class Rows:
 class Slots(Cache):
     """The rows being decoded: their lots, positions and drawn tokens.
 
-    Rows are admitted in lots, and the rows of a lot stay together. When rows end, the last ones
-    of their lot move into their places, so that there are no gaps; `active` has the columns of
-    `ACTIVE`, one row each, lot by lot. A row whose `count` is its `limit` must be released.
+    Rows are admitted in lots, and the rows of a lot stay together; `active` has the columns of
+    `ACTIVE`, one row each, lot by lot. A row whose `count` is its `limit` must be released. Rows
+    of a prompt that have drawn the same so far are run as one: `merged` counts what that saved.
 
     Args:
         model: within `attention.plugged`, where it lets itself be.
@@ -98,7 +97,8 @@ class Slots(Cache):
         self.size = max(1, min(MAX_ROWS, len(rows.keys), batch_tokens // (self._own + longest)))
         self.active, self.lots = np.zeros(0, dtype=ACTIVE), list[Lot]()
         self.drawn = np.zeros((self.size, max_new), dtype=np.int64)
-        self.batch_tokens, self.prompt_tokens = batch_tokens, 0
+        self.batch_tokens = batch_tokens
+        self.prompt_tokens = self.merged = 0
         self._places = list(range(self.size))
         self._plugged = lets_plug(model)
         self._layer = self._next = 0  # the layer that attends now; the first run not yet run
@@ -129,24 +129,24 @@ class Slots(Cache):
         Args:
             barred_first: ids that may not be a row's first token.
         """
-        token, position, of_row = [], [], []
-        for lot, rows in zip(self.lots, self._blocks(), strict=True):
-            of_row.append(sum(map(len, token)) + (lot.prompt if lot.fresh else np.arange(lot.n)))
-            token.append(lot.last if lot.fresh else self.active["token"][rows])
-            position.append(lot.length - 1 if lot.fresh else self.active["position"][rows])
-        logits = self._forward(np.concatenate(token), np.concatenate(position))
-        if any(lot.fresh for lot in self.lots):
-            logits = logits.index_select(0, self._tensor(np.concatenate(of_row)))
+        changed = [lot.branch(self.active["token"][rows])
+                   for lot, rows in zip(self.lots, self._blocks(), strict=True)]
+        if any(changed):
             self._layout = None
+        begun = np.cumsum([0, *(lot.n for lot in self.lots)])
+        of_row = np.concatenate([at + lot.branch_of for at, lot in zip(begun, self.lots)])
+        logits = self._forward(np.concatenate([lot.token for lot in self.lots]),
+                               np.concatenate([lot.seen + lot.n_own for lot in self.lots]))
+        logits = logits.index_select(0, self._tensor(of_row))
+        self.merged += self.n - int(begun[-1])
         for lot in self.lots:
-            lot.advance()
+            lot.n_own += 1
         active, first = self.active, np.flatnonzero(self.active["count"] == 0)
         if barred_first is not None and len(first):
             logits[self._tensor(first)[:, None], barred_first] = -torch.inf
         new = self._choose(logits, temperature)
         active["token"] = self.drawn[active["place"], active["count"]] = new
         active["count"] += 1
-        active["position"] += 1
         return new
 
     def last(self, k: int) -> np.ndarray:
@@ -156,24 +156,18 @@ class Slots(Cache):
 
     def release(self, ended: np.ndarray) -> list[tuple[int, list[int]]]:
         """Row number and drawn tokens of the active rows that ended; the others close ranks."""
-        result, stay = [], []
+        result = []
         for i in np.flatnonzero(ended):
             row, place, count = (int(self.active[name][i]) for name in ("row", "place", "count"))
             result.append((row, self.drawn[place, :count].tolist()))
             self._places.append(place)
-        if not result:
-            return result
-        for lot, rows in zip(self.lots, self._blocks(), strict=True):
-            gone = np.flatnonzero(ended[rows])
-            left = lot.n - len(gone)
-            holes, movers = gone[gone < left], left + np.flatnonzero(~ended[rows][left:])
-            source = np.arange(left)
-            source[holes] = movers
-            stay.append(rows.start + source)
-            if len(gone):
-                lot.keep(source, holes, movers)
-        self.active = self.active[np.concatenate(stay)]
-        self.lots, self._layout = [lot for lot in self.lots if lot.n], None
+        if result:
+            for lot, rows in zip(self.lots, self._blocks(), strict=True):
+                lot.keep(~ended[rows])
+            left = [lot for lot in self.lots if len(lot.branch_of)]
+            if len(left) < len(self.lots):
+                self.lots, self._layout = left, None
+            self.active = self.active[~ended]
         return result
 
     def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
@@ -217,7 +211,7 @@ class Slots(Cache):
 
     def _blocks(self) -> list[slice]:
         """Where in `active` each lot's rows are."""
-        ends = np.cumsum([0, *(len(lot.prompt) for lot in self.lots)])
+        ends = np.cumsum([0, *(len(lot.branch_of) for lot in self.lots)])
         return [slice(first, end) for first, end in pairwise(ends)]
 
     def _held(self) -> int:
@@ -250,11 +244,11 @@ class Slots(Cache):
         if not len(ready.waiting):
             self._ready = None
         used, prompt = np.unique(prompt, return_inverse=True)
-        lot = Lot(ready.runs, ready.run[used], ready.length[used], ready.last[used], prompt)
+        lot = Lot(ready.runs, ready.run[used], ready.length[used], prompt)
         new = np.zeros(len(row), dtype=ACTIVE)
         new["row"], new["key"] = row, self.rows.keys[row]
-        new["position"] = lot.length[prompt] - 1
-        new["limit"] = np.minimum(self.max_new, self.max_length - lot.length[prompt])
+        new["token"] = ready.last[used][prompt]
+        new["limit"] = np.minimum(self.max_new, self.max_length - ready.length[used][prompt])
         new["place"] = [self._places.pop() for _ in row]
         self.active = np.concatenate([self.active, new])
         self.lots, self._layout = [*self.lots, lot], None
