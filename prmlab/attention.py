@@ -16,13 +16,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AttentionInterface, DynamicCache, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    DynamicCache,
+    PreTrainedModel,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 NAME = "prmlab_lots"  # in transformers' table of attention functions
 FORWARD_TOKENS = 2**12  # of prompts run together: more gains nothing and holds more activations
 GROW = 8  # positions added to the store of own tokens at a time, at least
-SLACK = 1.25  # attention of padded runs over attention of rows that are there, at most
+SLACK = 2.0  # seats of a band over branches in it, at most; from 1.1 to 3 no difference was seen
 
 
 class Runs:
@@ -58,6 +63,9 @@ def _run(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
     cache = DynamicCache(config=model.config)
     # Padding is on the right and attention causal: no mask is needed.
     model.base_model(input_ids=ids.to(model.device), past_key_values=cache, use_cache=True)
+    if any(layer.keys is None for layer in cache.layers):
+        raise ValueError(f"every layer of {type(model).__name__} must have keys of its own; sample "
+                         "it through a server with EndpointPolicy")
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
@@ -137,16 +145,21 @@ class Lot:
         return [store[:self.n, :, :at + 1] for store in self._own[layer]]
 
     def gather(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
-        """All that each row sees as if it were its own; for models that attend by themselves."""
-        run = torch.from_numpy(self.run).to(keys.device)
-        return [torch.cat([store.index_select(0, run), own], 2) for store, own in
-                zip(self.runs.layers[layer], self.append(layer, keys, values), strict=True)]
+        """All that each branch sees, as if it were its own; for models that attend themselves."""
+        run, at = (torch.from_numpy(x).to(keys.device) for x in (
+            self.run, self.seen[:, None] + np.arange(self.n_own + 1)))
+        gathered = []
+        for store, own in zip(self.runs.layers[layer], self.append(layer, keys, values),
+                              strict=True):
+            whole = torch.nn.functional.pad(store.index_select(0, run), (0, 0, 0, at.shape[1]))
+            gathered.append(whole.scatter_(2, at[:, None, :, None].expand_as(own), own))
+        return gathered
 
     def gathered_mask(self) -> torch.Tensor:
         """What is added to the scores of what `gather` gives, [n, 1, 1, T + own]."""
         keys, _ = self.runs.layers[0]
-        shared = hiding(self.seen, keys.shape[2], keys)
-        return torch.nn.functional.pad(shared, (0, self.n_own + 1))[:, None, None]
+        known = self.seen + self.n_own + 1
+        return hiding(known, keys.shape[2] + self.n_own + 1, keys)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -249,8 +262,8 @@ def bands(sizes: Sequence[int]) -> list[tuple[int, int]]:
     Runs without rows are left out where they stand at a band's edge.
 
     Example:
-        >>> bands([0, 4, 4, 3, 1, 0])
-        [(1, 4), (4, 5)]
+        >>> bands([0, 4, 4, 3, 0, 1, 9, 0])
+        [(1, 6), (6, 7)]
     """
     found: list[tuple[int, int]] = []
     most = total = 0
@@ -295,10 +308,14 @@ def partial_attention(query: torch.Tensor, keys: torch.Tensor, values: torch.Ten
 
 def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
               value: torch.Tensor, attention_mask: torch.Tensor | None, *,
-              scaling: float | None = None, lots: Any = None, **rest: Any
-              ) -> tuple[torch.Tensor, None]:
-    """An attention function for transformers: in two parts where `lots` is given, else as ever."""
-    if lots is None:
+              scaling: float | None = None, **rest: Any) -> tuple[torch.Tensor, None]:
+    """An attention function for transformers: in two parts for keys with `two_parts`.
+
+    That is a function of (query, key, value, scale), put on the keys by the cache; others attend as
+    ever.
+    """
+    two_parts = getattr(key, "two_parts", None)
+    if two_parts is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask,
                                       scaling=scaling, **rest)
     if odd := sorted(name for name in ("softcap", "s_aux", "position_bias", "sliding_window")
@@ -306,7 +323,7 @@ def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
         raise ValueError(f"attention with {', '.join(odd)} cannot be decoded here; sample this "
                          "model through a server with EndpointPolicy")
     scale = query.shape[-1]**-0.5 if scaling is None else scaling
-    return lots.attend(query, key, value, scale).transpose(1, 2), None
+    return two_parts(query, key, value, scale).transpose(1, 2), None
 
 
 def lets_plug(model: PreTrainedModel) -> bool:
@@ -320,6 +337,7 @@ def plugged(model: PreTrainedModel) -> Iterator[None]:
     before = model.config._attn_implementation
     if lets_plug(model):
         AttentionInterface.register(NAME, attention)
+        AttentionMaskInterface.register(NAME, AttentionMaskInterface()["sdpa"])
         model.set_attn_implementation(NAME)
     try:
         yield

@@ -8,6 +8,7 @@ or a step is (`sampling` does).
 """
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -101,7 +102,7 @@ class Slots(Cache):
         self.prompt_tokens = self.merged = 0
         self._places = list(range(self.size))
         self._plugged = lets_plug(model)
-        self._layer = self._next = 0  # the layer that attends now; the first run not yet run
+        self._next = 0  # the first run not yet run
         self._ready: _Ready | None = None
         self._layout: Layout | None = None  # of the rows as they are now
 
@@ -170,27 +171,37 @@ class Slots(Cache):
             self.active = self.active[~ended]
         return result
 
-    def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
-               scale: float) -> torch.Tensor:
-        """Called by `attention.attention` in the layer that `update` was told of."""
-        if self._layout is None:
-            self._layout = Layout(self.lots, query)
-        return self._layout.attend(self._layer, query, keys, values, scale)
-
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
                *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
         """Called by the model just before a layer attends: what it is to attend to."""
-        self._layer = layer_idx
-        if self._plugged:
-            return key_states, value_states
-        return self.lots[0].gather(layer_idx, key_states, value_states)
+        if not self._plugged:
+            return self.lots[0].gather(layer_idx, key_states, value_states)
+        key_states.two_parts = partial(self._attend, layer_idx)
+        return key_states, value_states
+
+    def _attend(self, layer: int, *states: torch.Tensor) -> torch.Tensor:
+        if self._layout is None:
+            self._layout = Layout(self.lots, states[0])
+        self._attended += 1
+        return self._layout.attend(layer, *states)
 
     def _forward(self, token: np.ndarray, position: np.ndarray) -> torch.Tensor:
-        more = {"lots": self} if self._plugged else {
-            "attention_mask": self.lots[0].gathered_mask()}
-        return self.model(input_ids=self._tensor(token)[:, None], use_cache=True,
-                          position_ids=self._tensor(position)[:, None], past_key_values=self,
-                          **more).logits[:, -1]
+        # Plugged, the mask is not looked at; that there is one keeps the model from making one.
+        mask = (torch.zeros(1, 1, 1, 1, device=self.model.device) if self._plugged else
+                self.lots[0].gathered_mask())
+        name, self._attended = type(self.model).__name__, 0
+        try:
+            logits = self.model(input_ids=self._tensor(token)[:, None], attention_mask=mask,
+                                position_ids=self._tensor(position)[:, None],
+                                past_key_values=self, use_cache=True).logits[:, -1]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} cannot be decoded row by row ({error}); sample it through a "
+                             "server with EndpointPolicy") from error
+        if self._plugged and self._attended != len(self.lots[0].runs.layers):
+            raise ValueError(f"{name} must attend to its keys as its cache gives them, "
+                             f"{self._attended} layers did; sample it through a server with "
+                             "EndpointPolicy")
+        return logits
 
     def _choose(self, logits: torch.Tensor, temperature: float) -> np.ndarray:
         if temperature == 0:

@@ -66,8 +66,7 @@ class Server:
                              f"{url}, it is not set; export {key_variable}=... first")
         self.url, self.key_variable = url.rstrip("/"), key_variable
         self.timeout, self.tries, self.pause = timeout, tries, pause
-        direct = [urllib.request.ProxyHandler({})] if parts.hostname in HERE else []
-        self._opener = urllib.request.build_opener(_NoRedirection, *direct)
+        self._direct = parts.hostname in HERE  # no proxy stands between this machine and itself
 
     def __repr__(self) -> str:
         return f"Server({self.url!r})"
@@ -114,7 +113,9 @@ class Server:
         if self.key_variable is not None:
             headers["Authorization"] = f"Bearer {os.environ.get(self.key_variable, '')}"
         request = urllib.request.Request(where, data, headers)
-        with self._opener.open(request, timeout=self.timeout) as reply:
+        direct = [urllib.request.ProxyHandler({})] if self._direct else []
+        opener = urllib.request.build_opener(_NoRedirection, *direct)
+        with opener.open(request, timeout=self.timeout) as reply:
             return reply.read()
 
     def _mend(self, code: int) -> str:
@@ -198,6 +199,12 @@ class EndpointPolicy:
         self.usage = Usage()
         self._heeds_n = True
         self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def __repr__(self) -> str:
         return f"EndpointPolicy({self.model!r} at {self.server.url!r})"

@@ -24,10 +24,12 @@ class Usage(Sums):
         calls: calls of `propose` and `complete`.
         samples: traces returned.
         cut: those of them that met a length limit before their end; they are not `finished`.
-        prompt_tokens: tokens run through the model as prompts; on this machine what prompts of
-            one call share counts once, on a server it is as the server counts.
+        prompt_tokens: of the prompts; on this machine what begins several prompts of one call
+            counts once, of a server it is what the server says.
         new_tokens: tokens drawn, the end's and any thrown away after a step included.
         seconds: time spent.
+        merged: those of `new_tokens` that took no run of the model, because another sample of the
+            prefix had drawn the same up to there.
         uncounted: answers of a server that did not say how many tokens they took.
     """
 
@@ -37,6 +39,7 @@ class Usage(Sums):
     prompt_tokens: int = 0
     new_tokens: int = 0
     seconds: float = 0.0
+    merged: int = 0
     uncounted: int = 0
 
     @property
