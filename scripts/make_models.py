@@ -1,8 +1,9 @@
 """Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
 
 Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
-policy-strong among the snapshots), `base` (what verifiers start from), `traces` (sampled from
-policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same
+policy-strong among the snapshots), `traces` (sampled from policy, labelled by the checker),
+`surprises` (where policy-strong would not have written them), `base` (what verifiers start from),
+`prm`, `orm`, `prm-large` (wider, on three times the traces). Each is reproducible from its seed on the same
 machine with as many processes, resumes where it was cut off (checkpoints in `runs/`), and its
 models leave a `training.json` with command, seed, hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
@@ -20,8 +21,18 @@ from random import Random
 
 import numpy as np
 import torch
-from lessons import LOOK_UPS, RETELLINGS, lessons
-from transformers import AutoModelForCausalLM
+from lessons import (
+    LOOK_UPS,
+    RETELLINGS,
+    SPOTTING_SEEDS,
+    lessons,
+    noticing,
+    solved,
+    spotting,
+    surprises,
+)
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from prmlab import checker, metrics, problems, scoring, tokens, traces, training
 from prmlab.rewards import PRM
@@ -33,8 +44,10 @@ MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
 REWARD_SEEDS = 2_000_000  # training problems from here on are the reward models'
 REWARD_MIX = {"stories": 600, "equations": 400}
-REWARD = {"lr": 0.02, "batch_size": 32, "decay": 0.9, "warmup": 100}
+REWARD = {"lr": 0.002, "batch_size": 32, "decay": 0.9, "warmup": 50}
+BASE = {"lr": 0.01, "batch_size": 32, "decay": 0.5, "warmup": 50}
 POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
+WIDE = 1216  # prm-large: with this wide an MLP a step takes 1.7 times as long, at 2.5 times the parameters
 PICKED = {"policy-weak": "01500", "policy": "02000", "policy-strong": "06890"}
 
 
@@ -192,44 +205,112 @@ def choice_figures(held_out: Sequence[Trace], values: Sequence[float]) -> dict[s
             "pass@1": float(np.mean(outcomes))}
 
 
-def make_base(*, layers: int = 6) -> None:
-    """What both verifiers start from: the strong policy with fresh layers on top.
+def grown(name: str, **larger: int) -> PreTrainedModel:
+    """The model with a larger config; layers and neurons that are new are silent at first.
 
-    Its own layers are needed to predict the next token; to compare the token that came with that
-    prediction, and to sum up a step, should take depth above them. The fresh layers' outputs are zero.
+    Args:
+        larger: `num_hidden_layers` (the fresh ones come on top), `intermediate_size`.
     """
-    small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    small = AutoModelForCausalLM.from_pretrained(MODELS / name, local_files_only=True)
     config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()
-                                   if name != "layer_types"} | {"num_hidden_layers": layers})
+                                   if name != "layer_types"} | larger)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         large = type(small)(config)
-    large.load_state_dict(small.state_dict(), strict=False)
     with torch.no_grad():
+        for layer in large.model.layers:
+            layer.mlp.down_proj.weight.zero_()
         for layer in large.model.layers[small.config.num_hidden_layers:]:
             layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-    large.save_pretrained(MODELS / "verifier-base")
-    tokens.build().save_pretrained(MODELS / "verifier-base")
-    write_card(MODELS / "verifier-base", layers=layers, start="policy-strong")
+        for name, old in small.state_dict().items():
+            large.state_dict()[name][tuple(slice(n) for n in old.shape)] = old
+    return large
+
+
+def store_in_half(folder: Path) -> None:
+    """Keep weights as float16; config.json goes on to say float32, so that is what they load as."""
+    path = folder / "model.safetensors"
+    weights = {name: weight.half() for name, weight in load_file(path).items()}
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def make_surprises(parts: Sequence[int]) -> None:
+    """Where the strong policy is surprised by the training traces; no label is looked at."""
+    model = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    (RUNS / "surprises").mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        path = RUNS / "surprises" / f"part-{part:02d}.json"
+        if not path.exists():
+            path.write_text(json.dumps(surprises(training_traces([part]), model, tokens.build())))
+
+
+def make_base(n_traces: int, parts: Sequence[int], *, layers: int = 7) -> None:
+    """What verifiers start from: the strong policy, deeper, after lessons without any label.
+
+    Its own layers are needed to predict the next token; to compare the token that came with that
+    prediction, and to carry what was found to the step's end, takes depth above them. Labels at step
+    ends alone teach this slowly: a digit exchanged in a step went unnoticed after 72,000 traces.
+    """
+    tokenizer = tokens.build()
+    prm = PRM.from_backbone(grown("policy-strong", num_hidden_layers=layers), tokenizer=tokenizer, seed=SEED)
+    exchanged = list(solved(n_traces, Random(f"spotting/{SEED}"), easy=0.0,
+                            first_seed=SPOTTING_SEEDS))
+    sampled = training_traces(parts)
+    at = [i for part in parts for i in json.loads(
+        (RUNS / "surprises" / f"part-{part:02d}.json").read_text())]
+    found = {(t.problem.id, t.steps): i for t, i in zip(sampled, at, strict=True)}
+    spotted = lesson("spotting", prm, exchanged, spotting(tokenizer, seed=SEED))
+    noticed = lesson("noticing", prm, sampled, noticing(found))
+    again = lesson("noticing-again", prm, sampled, noticing(found), seed=SEED + 1, lr=0.006,
+                   decay=0.9)
+    if is_main():
+        causal = grown("policy-strong", num_hidden_layers=layers)
+        causal.model.load_state_dict(prm.model.base_model.state_dict())
+        causal.save_pretrained(MODELS / "verifier-base")
+        tokenizer.save_pretrained(MODELS / "verifier-base")
+        write_card(MODELS / "verifier-base", layers=layers, start="policy-strong",
+                   arguments=BASE, spotting=spotted, noticing=noticed, noticing_again=again)
+
+
+def lesson(name: str, prm: PRM, data: Sequence[Trace], make_example: training.MakeExample,
+           *, seed: int = SEED, **changed: float) -> dict:
+    """Train the PRM on a lesson; its figures, the loss averaged over 50 steps."""
+    began, losses, log = time.time(), [], RUNS / f"{name}.jsonl"
+    for record in training.fit_prm(data, base=prm, seed=seed, checkpoint=RUNS / name,
+                                   make_example=make_example, **(BASE | changed)):
+        losses.append(record.loss)
+        if is_main() and record.step % 50 == 0:
+            with log.open("a") as lines:
+                lines.write(json.dumps({"step": record.step,
+                                        "loss": round(float(np.mean(losses[-50:])), 4),
+                                        "minutes": round((time.time() - began) / 60, 1)}) + "\n")
+    return {"traces": len(data), **changed, "curve": [json.loads(row) for row in log.open()]}
 
 
 def make_reward(name: str, parts: Sequence[int]) -> None:
-    """Train "prm" or "orm" from the verifiers' base."""
+    """Train "prm", "orm" or "prm-large" from the verifiers' base."""
     data, held_out = training_traces(parts), validation_traces(150)
+    base = MODELS / "verifier-base"
     if name == "orm":
         fit, validate = training.fit_orm, lambda orm: choice_figures(held_out,
                                                                      orm.score(held_out))
     else:
         fit, validate = training.fit_prm, lambda prm: step_figures(prm, held_out)
+    if name == "prm-large":
+        base = PRM.from_backbone(grown("verifier-base", intermediate_size=WIDE),
+                                 tokenizer=tokens.build(), seed=SEED)
     curve, began = [], time.time()
-    for record in fit(data, base=MODELS / "verifier-base", seed=SEED, checkpoint=RUNS / name,
-                      checkpoint_every=500, validate=validate, validate_every=500, **REWARD):
-        if record.step % 100 == 0 or record.validation:
+    for record in fit(data, base=base, seed=SEED, checkpoint=RUNS / name,
+                      checkpoint_every=500, validate=validate, validate_every=250, **REWARD):
+        if is_main() and (record.step % 100 == 0 or record.validation):
             curve.append(record.to_dict())
             with (RUNS / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps(record.to_dict()) + "\n")
+    if not is_main():
+        return
     record.model.save(MODELS / name)
+    if name == "prm-large":
+        store_in_half(MODELS / name)
     write_card(MODELS / name, traces=len(data), labels=sum(len(t.steps) for t in data),
                parts=list(parts), arguments=REWARD, curve=curve,
                minutes=round((time.time() - began) / 60, 1))
@@ -239,24 +320,28 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("policy", "pick", "base", "traces", "prm", "orm"))
-    parser.add_argument("--traces", type=int, default=200_000, help="for policy")
-    parser.add_argument("--parts", type=int, nargs="+", default=list(range(6)),
-                        help="parts of 3,000 problems x 4 traces")
+    parser.add_argument("stage", choices=("policy", "pick", "traces", "surprises", "base",
+                                          "prm", "orm", "prm-large"))
+    parser.add_argument("--traces", type=int, help="for policy (200,000) and base (48,000)")
+    parser.add_argument("--parts", type=int, nargs="+",
+                        help="parts of 3,000 problems x 4 traces (0 to 3; for prm-large 0 to 11)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    parts = args.parts or list(range(12 if args.stage == "prm-large" else 4))
     RUNS.mkdir(exist_ok=True)
     if args.stage == "policy":
-        make_policy(args.traces)
+        make_policy(args.traces or 200_000)
     elif args.stage == "pick":
         pick_policies()
     elif args.stage == "base":
-        make_base()
+        make_base(args.traces or 48_000, parts)
     elif args.stage == "traces":
-        make_traces(3000, 4, args.parts)
+        make_traces(3000, 4, parts)
+    elif args.stage == "surprises":
+        make_surprises(parts)
     else:
-        make_reward(args.stage, args.parts)
+        make_reward(args.stage, parts)
 
 
 if __name__ == "__main__":

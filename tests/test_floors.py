@@ -112,21 +112,23 @@ def test_imports_only_go_down():
     assert upward(PACKAGE) == []
 
 
-@pytest.mark.parametrize(("floors", "forbidden", "seconds"), [
-    (("0 ground", "1 algorithms"), LEARNING + PICTURES, 0.3),
-    (("3 pictures",), LEARNING + ("sympy",), 0.6),  # anywidget itself takes most of it
+@pytest.mark.parametrize(("floors", "forbidden", "libraries"), [
+    (("0 ground", "1 algorithms"), LEARNING + PICTURES, ["numpy"]),
+    (("3 pictures",), LEARNING + ("sympy",), ["numpy", "anywidget"]),
 ], ids=["floors 0 and 1", "floor 3"])
-def test_light_floors_load_nothing_heavy_and_quickly(floors, forbidden, seconds):
+def test_light_floors_load_nothing_heavy_and_quickly(floors, forbidden, libraries):
+    """In 0.3 s, or on a slower machine 2.5 times what the libraries they stand on take."""
     names = on_floors(*floors)
-    best = float("inf")
+    best = yardstick = float("inf")
     for _ in range(20):  # the first run compiles; a busy machine is given more chances, spaced
         spent, loaded = load(names, PACKAGE)
         assert not loaded & set(forbidden), sorted(loaded & set(forbidden))
-        best = min(best, spent)
-        if best <= seconds:
+        best, yardstick = min(best, spent), min(yardstick, load(libraries, PACKAGE)[0])
+        if best <= max(0.3, 2.5 * yardstick):
             return
         time.sleep(1)
-    pytest.fail(f"importing {' '.join(names)} takes {best:.2f} s, allowed are {seconds} s")
+    pytest.fail(f"importing {' '.join(names)} takes {best:.2f} s, allowed are 0.3 s or 2.5 times "
+                f"the {yardstick:.2f} s of {' and '.join(libraries)}")
 
 
 @pytest.fixture
