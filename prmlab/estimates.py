@@ -165,9 +165,10 @@ class Stopping:
     def undecided(self, n_right: int, n: int) -> float:
         """0 if the prefix is done, else how open it is: 1 at even odds, near 0 when nearly sure."""
         chance = chance_above(self.threshold, n_right, n)
-        if n >= self.at_most or not 1 - self.confidence < chance < self.confidence:
+        sure = abs(2 * chance - 1)
+        if n >= self.at_most or sure >= 2 * self.confidence - 1 - 1e-9:  # 1 - 0.9 is not 0.1
             return 0.0
-        return 1 - abs(2 * chance - 1)
+        return 1 - sure
 
 
 @dataclass(frozen=True)
