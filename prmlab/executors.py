@@ -82,15 +82,17 @@ def label_all(
                 break
             yield from (_read(book, chunk, i) for i in range(len(chunk.traces)))
         ready: dict[int, tuple[Chunk, list[Labelled] | None]] = {}
+        following = taken = first[0].number if first else 0
 
         def open_chunks() -> Iterator[Chunk]:
+            nonlocal taken
             for chunk in chain(first, chunks):
+                taken = chunk.number + 1
                 if book is not None and _has_all(book, chunk):
                     ready[chunk.number] = (chunk, None)
                 else:
                     yield chunk
 
-        following = first[0].number if first else 0
         for chunk, made in (executor or InProcess()).run(work, model, open_chunks()):
             if chunk.number >= following and chunk.number not in ready:
                 ready[chunk.number] = (chunk, _kept(book, chunk, made))
@@ -100,7 +102,7 @@ def label_all(
         while following in ready:
             yield from _results(book, *ready.pop(following))
             following += 1
-        if ready:
+        if following < taken:
             raise RuntimeError(f"the executor must return every chunk, it lost {following}; "
                                "run the same call again with a journal, it goes on from there")
 
