@@ -61,9 +61,8 @@ def test_posterior_against_the_integral():
     grid = np.linspace(0, 1, 20_001)
     for n_right, n, threshold in ((0, 4, 0.3), (3, 5, 0.5), (1, 9, 0.05)):
         slab = grid**n_right * (1 - grid)**(n - n_right)
-        dead = slab.mean() if n_right else 0.0
-        # both halves of the prior have the weight 1/2; the dead one's likelihood is 1 or 0
-        alive = slab.mean() / (slab.mean() + (1.0 if dead else 0.0))
+        dead = 0.0 if n_right else 1.0  # its likelihood; both halves of the prior weigh 1/2
+        alive = slab.mean() / (slab.mean() + dead)
         above = alive * slab[grid > threshold].sum() / slab.sum()
         assert chance_above(threshold, n_right, n) == pytest.approx(above, abs=1e-3)
 
