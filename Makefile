@@ -28,10 +28,7 @@ data: setup  ## remake the shared traces and the recorded runs in data/ from the
 	@$(PY) scripts/make_manifest.py
 
 models: setup  ## retrain the tiny models in data/models, stage by stage (two hours on two cores)
-	@$(PY) scripts/make_models.py first --traces 240000
-	@$(PY) scripts/make_models.py second --traces 120000
-	@$(PY) scripts/make_models.py pick
-	@for stage in traces prm orm; do $(PY) scripts/make_models.py $$stage --parts 0 1 2 3 4 || exit 1; done
+	@for stage in policy pick base traces prm orm; do $(PY) scripts/make_models.py $$stage || exit 1; done
 	@$(PY) scripts/make_manifest.py
 
 clean:  ## remove what was built and cached here; .venv and data stay

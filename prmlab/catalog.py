@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MODELS = ("policy", "policy-weak", "policy-strong", "orm", "prm", "prm-large")
+MODELS = ("policy", "policy-weak", "policy-strong", "verifier-base", "orm", "prm", "prm-large")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 

@@ -1,30 +1,29 @@
 """Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
 
 Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
-policy-strong among the snapshots), `traces` (sampled from policy, labelled by the checker),
-`prm`, `orm`, `prm-large`. Each is reproducible from its seed on the same machine, resumes where it
-was cut off (checkpoints in `runs/`), and its models leave a `training.json` with command, seed,
-hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
+policy-strong among the snapshots), `base` (what verifiers start from), `traces` (sampled from
+policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same
+machine with as many processes, resumes where it was cut off (checkpoints in `runs/`), and its
+models leave a `training.json` with command, seed, hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
 
 import argparse
 import json
 import os
 import platform
-import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from lessons import LOOK_UPS, RETELLINGS, lessons
+from transformers import AutoModelForCausalLM
 
 from prmlab import checker, metrics, problems, scoring, tokens, traces, training
-from prmlab.families import stories
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace
@@ -32,57 +31,11 @@ from prmlab.traces import Problem, Trace
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
-MIX = {"stories": 600, "equations": 200, "expressions": 200}
-EASY, EASY_SHARE = (1, 2, 3), 0.1
-LOOK_UPS, RETELLINGS = 12_288, 8_192
-WORDS = (*stories.NAMES, *stories.ITEMS, *"0123456789", "has", "owns", "more", "fewer", "than", "half",
-         "times", "with", "there", "are", "together", "as", "many")
-POLICY_SEEDS, REWARD_SEEDS = 1_000_000, 2_000_000  # training problems from here on are theirs
+REWARD_SEEDS = 2_000_000  # training problems from here on are the reward models'
 REWARD_MIX = {"stories": 600, "equations": 400}
-REWARD = {"lr": 0.01, "batch_size": 32, "decay": 0.9, "warmup": 100}
+REWARD = {"lr": 0.02, "batch_size": 32, "decay": 0.9, "warmup": 100}
 POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
 PICKED = {"policy-weak": "01500", "policy": "02000", "policy-strong": "06890"}
-
-
-def lessons(n: int, *, seed: int = SEED) -> Iterator[Trace]:
-    """What a policy learns from, in order: looking up, told facts, `n` solved problems.
-
-    The first two take two minutes, and without them names do not bind to numbers in thirty.
-    """
-    rng = Random(f"solve/{seed}")
-    for _ in range(LOOK_UPS):
-        text = " ".join(rng.sample(WORDS, rng.randint(8, 24)))
-        yield Trace(Problem("", f"{text}?", None, "repetition"), (text,), True)
-    told = problems.make("stories", RETELLINGS, seed=POLICY_SEEDS - 1, split="train")
-    yield from (retold(problem, rng) for problem in told)
-    yield from solved(n, rng)
-
-
-def retold(problem: Problem, rng: Random) -> Trace:
-    """Every relation of a story in a step's words, without its sum, in any order."""
-    facts = [f for f in problem.facts["facts"] if f["relation"] != "start"]
-    steps = [stories.STEP[f["relation"]].partition(":")[0].format(
-        a=f["name"], k=f["k"], **dict(zip("bc", f["of"], strict=False)))
-        for f in rng.sample(facts, len(facts))]
-    return Trace(problem, tuple(steps), True)
-
-
-def solved(n: int, rng: Random) -> Iterator[Trace]:
-    """Reference traces of `n` training problems, more than half of them stories, short ones first.
-
-    One quantity in ten that the question does not need is derived all the same.
-    """
-    made, number = 0, POLICY_SEEDS
-    while made < n:
-        levels = EASY if made < EASY_SHARE * n else problems.TRAINED_DIFFICULTIES
-        chunk = [p for family, share in MIX.items()
-                 for p in problems.make(family, share, seed=number, difficulty=levels,
-                                        split="train")]
-        Random(number).shuffle(chunk)
-        for problem in chunk[:n - made]:
-            yield Trace(problem, problems.family_of(problem).solve(problem, rng), True)
-        made += len(chunk)
-        number += 1
 
 
 def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4, 5)) -> dict:
@@ -113,6 +66,7 @@ def hardware() -> dict:
         name = models[0] if models else name
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": name, "threads": torch.get_num_threads(), "gpu": gpu,
+            "processes": int(os.environ.get("WORLD_SIZE", 1)),
             "torch": torch.__version__, "python": platform.python_version()}
 
 
@@ -238,20 +192,39 @@ def choice_figures(held_out: Sequence[Trace], values: Sequence[float]) -> dict[s
             "pass@1": float(np.mean(outcomes))}
 
 
-def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -> None:
-    """Train "prm", "prm-large" (more layers, more parts) or "orm" from the strongest backbone."""
-    data, held_out = training_traces(parts), validation_traces(300)
-    base = MODELS / "policy-strong"
-    if layers is not None:
-        base = PRM.from_backbone(grown(layers), tokenizer=tokens.build(), seed=SEED)
+def make_base(*, layers: int = 6) -> None:
+    """What both verifiers start from: the strong policy with fresh layers on top.
+
+    Its own layers are needed to predict the next token; to compare the token that came with that
+    prediction, and to sum up a step, should take depth above them. The fresh layers' outputs are zero.
+    """
+    small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()
+                                   if name != "layer_types"} | {"num_hidden_layers": layers})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        large = type(small)(config)
+    large.load_state_dict(small.state_dict(), strict=False)
+    with torch.no_grad():
+        for layer in large.model.layers[small.config.num_hidden_layers:]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    large.save_pretrained(MODELS / "verifier-base")
+    tokens.build().save_pretrained(MODELS / "verifier-base")
+    write_card(MODELS / "verifier-base", layers=layers, start="policy-strong")
+
+
+def make_reward(name: str, parts: Sequence[int]) -> None:
+    """Train "prm" or "orm" from the verifiers' base."""
+    data, held_out = training_traces(parts), validation_traces(150)
     if name == "orm":
         fit, validate = training.fit_orm, lambda orm: choice_figures(held_out,
                                                                      orm.score(held_out))
     else:
         fit, validate = training.fit_prm, lambda prm: step_figures(prm, held_out)
     curve, began = [], time.time()
-    for record in fit(data, base=base, seed=SEED, checkpoint=RUNS / name, checkpoint_every=500,
-                      validate=validate, validate_every=500, **REWARD):
+    for record in fit(data, base=MODELS / "verifier-base", seed=SEED, checkpoint=RUNS / name,
+                      checkpoint_every=500, validate=validate, validate_every=500, **REWARD):
         if record.step % 100 == 0 or record.validation:
             curve.append(record.to_dict())
             with (RUNS / f"{name}.jsonl").open("a") as log:
@@ -262,32 +235,13 @@ def make_reward(name: str, parts: Sequence[int], *, layers: int | None = None) -
                minutes=round((time.time() - began) / 60, 1))
 
 
-def grown(layers: int) -> PreTrainedModel:
-    """The strong policy with more layers that at first add nothing (their outputs are zero)."""
-    small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
-    every = layers // small.config.num_hidden_layers
-    config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()
-                                   if name != "layer_types"} | {"num_hidden_layers": layers})
-    large, own = type(small)(config), small.state_dict()
-    state = {name: own[name] for name in own if ".layers." not in name}
-    for name in large.state_dict():
-        if ".layers." in name:
-            head, index, tail = re.match(r"(.*\.layers\.)(\d+)(\..*)", name).groups()
-            value = own[f"{head}{int(index) // every}{tail}"].clone()
-            added = int(index) % every and tail in (".self_attn.o_proj.weight",
-                                                    ".mlp.down_proj.weight")
-            state[name] = torch.zeros_like(value) if added else value
-    large.load_state_dict(state)
-    return large
-
-
 def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("policy", "pick", "traces", "prm", "orm", "prm-large"))
+    parser.add_argument("stage", choices=("policy", "pick", "base", "traces", "prm", "orm"))
     parser.add_argument("--traces", type=int, default=200_000, help="for policy")
-    parser.add_argument("--parts", type=int, nargs="+", default=list(range(10)),
+    parser.add_argument("--parts", type=int, nargs="+", default=list(range(6)),
                         help="parts of 3,000 problems x 4 traces")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
@@ -297,10 +251,12 @@ def main() -> None:
         make_policy(args.traces)
     elif args.stage == "pick":
         pick_policies()
+    elif args.stage == "base":
+        make_base()
     elif args.stage == "traces":
         make_traces(3000, 4, args.parts)
     else:
-        make_reward(args.stage, args.parts, layers=8 if args.stage == "prm-large" else None)
+        make_reward(args.stage, args.parts)
 
 
 if __name__ == "__main__":

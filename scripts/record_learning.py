@@ -1,6 +1,6 @@
 """How a PRM grows with its labels: it writes data/runs/learning.json.
 
-PRMs are trained for one epoch from policy-strong on the first 300, 1,200, ... traces of
+PRMs are trained for one epoch from verifier-base on the first 300, 1,200, ... traces of
 `runs/traces` (made by scripts/make_models.py traces), and measured on the same sampled traces of
 200 test problems: first-error F1 at threshold 0.5, and best-of-N by the product of step scores.
 """
@@ -17,7 +17,7 @@ from prmlab import answers, checker, curves, metrics, problems, scoring, trainin
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 
-SIZES = (300, 1_200, 4_800, 19_200)
+SIZES = (300, 1_200, 4_800)
 
 
 def figures(prm: PRM, rows: list) -> dict:
@@ -40,10 +40,10 @@ def main() -> None:
     """Train and measure each size."""
     made = problems.mix(200, seed=SEED, families=REWARDED, split="test")
     rows = sample(LocalPolicy.load(MODELS / "policy", max_new_tokens=200), made, 64)
-    data, found = training_traces(range(2)), []
+    data, found = training_traces([0]), []
     for size in SIZES:
         began = time.time()
-        for record in training.fit_prm(data[:size], base=MODELS / "policy-strong", seed=SEED,
+        for record in training.fit_prm(data[:size], base=MODELS / "verifier-base", seed=SEED,
                                        **(REWARD | {"warmup": min(100, size // 64)})):
             pass
         n_labels = sum(len(t.steps) for t in data[:size])

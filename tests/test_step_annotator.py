@@ -58,6 +58,12 @@ def test_finish_reason(path, row, reason):
     assert read(path)[0]["label"]["finish_reason"] == reason
 
 
+def test_equal_traces_keep_a_label_each(path):
+    twice = [TRACES[0], TRACES[0], TRACES[1]]
+    StepAnnotator(twice, path).labels = [[1, 0, -1], [-1, None, None], [None, None]]
+    assert StepAnnotator(twice, path).labels == [[1, 0, -1], [-1, None, None], [None, None]]
+
+
 def test_labels_survive_a_restart_and_other_records_are_kept(path):
     first = StepAnnotator(TRACES[:1], path)
     first.labels = [[1, 1, None]]

@@ -77,7 +77,7 @@ print(f"of these, with a wrong step:  {1 - all_right[outcomes].mean():.1%}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-tokenizer = PRM.from_backbone("policy-strong").tokenizer
+tokenizer = PRM.from_backbone("verifier-base").tokenizer
 short = min(train, key=lambda t: len(t.steps) * 100 + len(t.problem.text))
 encoded = tokens.encode(tokenizer, short)
 print(short.problem.text, "|", " | ".join(short.steps))
@@ -147,7 +147,7 @@ def prm_loss(prm, batch):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-fresh = PRM.from_backbone("policy-strong", seed=SEED)
+fresh = PRM.from_backbone("verifier-base", seed=SEED)
 by_hand = prm_loss(fresh, train[:32]).item()
 first = next(training.fit_prm(train[:32], base=fresh, device="cpu"))
 print("the same as the package's:", bool(np.isclose(by_hand, first.loss, rtol=1e-4)))
@@ -163,6 +163,9 @@ exercises.check("03", "step_loss", step_loss)
 
 # %% [markdown]
 # ## Train
+#
+# Both start from `verifier-base`: the strongest policy, with two fresh layers on
+# top: room to compare a token with the one that the layers below expected.
 #
 # The device is chosen for you: a GPU if there is one, and then three passes over
 # all the traces; on a CPU one pass over a third of them.
@@ -190,7 +193,7 @@ def step_figures(prm):
 # %%
 began = time.time()
 for record in plots.live(training.fit_prm(
-        live_traces, base="policy-strong", epochs=epochs, seed=SEED, warmup=8,
+        live_traces, base="verifier-base", epochs=epochs, seed=SEED, warmup=8,
         decay=0.9, validate=step_figures, validate_every=8), title="A PRM, live"):
     pass
 prm, prm_seconds = record.model, time.time() - began
@@ -221,7 +224,7 @@ def outcome_figures(orm):
     return {"auroc": metrics.auroc(orm.score(held_out), held_right)}
 
 for record in plots.live(training.fit_orm(
-        live_traces, base="policy-strong", epochs=epochs, seed=SEED, warmup=8,
+        live_traces, base="verifier-base", epochs=epochs, seed=SEED, warmup=8,
         decay=0.9, validate=outcome_figures, validate_every=8), title="An ORM, live"):
     pass
 orm = record.model

@@ -145,15 +145,18 @@ class _LabelFile:
         """`rows`, with the file's labels where it has any for a trace."""
         if not self.path.exists():
             return rows
-        place = {_key(trace): i for i, trace in enumerate(self._traces)}
+        places: dict[Any, list[int]] = {}  # equal traces take their records in order
+        for i, trace in enumerate(self._traces):
+            places.setdefault(_key(trace), []).append(i)
         try:
             records = _read(self.path)
         except (OSError, ValueError) as error:
             self._damage = _words(error)
             raise
         for key, labels, record in records:
-            if key in place:
-                self._rows[place[key]] = labels, record.get("timestamp")
+            if key in places:
+                place = places[key].pop(0) if len(places[key]) > 1 else places[key][0]
+                self._rows[place] = labels, record.get("timestamp")
             else:
                 self._kept.append(record)
         return [self._rows[i][0] if i in self._rows else row for i, row in enumerate(rows)]
