@@ -2,15 +2,16 @@
 
 Owns the chunk, the unit of work: so many consecutive traces, asked about together. An executor
 may run chunks anywhere and in any order, and twice if it lost one: each result is kept once.
-Does not know what the job does.
+After two seconds a text progress bar shows how far it is. Does not know what the job does.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice
 from os import PathLike
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from prmlab.evidence import Labelled
@@ -67,44 +68,62 @@ def label_all(
 
     A chunk of which the journal has a part is done as a whole, and only what was missing is
     written: the model is asked exactly as if nothing had happened. Results that come early wait
-    in memory for those before them.
+    in memory for those before them. An interrupt (Ctrl-C, a closed iterator) costs the open chunk.
 
     Raises:
         ValueError, OSError: as `Journal`; and ValueError if the journal's labels are of other
             traces.
     """
-    chunks = _chunks(traces, chunk_size)
-    with nullcontext() if journal is None else Journal(journal, settings) as book:
-        first: list[Chunk] = []
-        for chunk in chunks:  # what is complete from the start on is passed on, nothing is kept
-            if book is None or not _has_all(book, chunk):
-                first = [chunk]
-                break
-            yield from (_read(book, chunk, i) for i in range(len(chunk.traces)))
-        ready: dict[int, tuple[Chunk, list[Labelled] | None]] = {}
-        following = taken = first[0].number if first else 0
+    n_traces = len(traces) if isinstance(traces, Sized) else None
+    chunks, executor = _chunks(traces, chunk_size), executor or InProcess()
+    with (nullcontext() if journal is None else Journal(journal, settings) as book,
+          closing(_in_order(work, model, chunks, book, executor)) as rows,
+          _bar(n_traces) as bar):
+        for one in rows:
+            yield one
+            bar.update()
 
-        def open_chunks() -> Iterator[Chunk]:
-            nonlocal taken
-            for chunk in chain(first, chunks):
-                taken = chunk.number + 1
-                if book is not None and _has_all(book, chunk):
-                    ready[chunk.number] = (chunk, None)
-                else:
-                    yield chunk
 
-        for chunk, made in (executor or InProcess()).run(work, model, open_chunks()):
-            if chunk.number >= following and chunk.number not in ready:
-                ready[chunk.number] = (chunk, _kept(book, chunk, made))
-            while following in ready:
-                yield from _results(book, *ready.pop(following))
-                following += 1
+def _bar(total: int | None) -> Any:
+    try:
+        from tqdm import tqdm  # the `learn` extra brings it; without it nothing is shown
+    except ImportError:
+        return nullcontext(SimpleNamespace(update=lambda: None))
+    return tqdm(total=total, delay=2, mininterval=1, unit="trace")
+
+
+def _in_order(work: Work, model: Any, chunks: Iterator[Chunk], book: Journal | None,
+              executor: Executor) -> Iterator[Labelled]:
+    for first in chunks:  # what is complete from the start on is passed on, nothing is kept
+        if book is None or not _has_all(book, first):
+            break
+        yield from _results(book, first, None)
+    else:
+        return
+    ready: dict[int, tuple[Chunk, list[Labelled] | None]] = {}
+    following = taken = first.number
+
+    def open_chunks() -> Iterator[Chunk]:
+        nonlocal taken
+        for chunk in chain([first], chunks):
+            taken = chunk.number + 1
+            if book is not None and _has_all(book, chunk):
+                ready[chunk.number] = (chunk, None)
+            else:
+                yield chunk
+
+    for chunk, made in executor.run(work, model, open_chunks()):
+        if chunk.number >= following and chunk.number not in ready:
+            ready[chunk.number] = (chunk, _kept(book, chunk, made))
         while following in ready:
             yield from _results(book, *ready.pop(following))
             following += 1
-        if following < taken:
-            raise RuntimeError(f"the executor must return every chunk, it lost {following}; "
-                               "run the same call again with a journal, it goes on from there")
+    while following in ready:
+        yield from _results(book, *ready.pop(following))
+        following += 1
+    if following < taken:
+        raise RuntimeError(f"the executor must return every chunk, it lost {following}; "
+                           "run the same call again with a journal, it goes on from there")
 
 
 def _chunks(traces: Iterable[Trace], size: int) -> Iterator[Chunk]:

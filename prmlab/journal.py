@@ -2,8 +2,8 @@
 
 Owns that what `append` has returned for is on disk, that a line is whole or not there, that one
 process writes at a time, and that a journal goes on only with the settings that it began with.
-A torn last line, left by a crash, is cut off on opening. Beside `NAME` lies `NAME.lock`, empty of
-data. Does not know what a record means, only its number, the integer under "trace".
+A torn last line, left by a crash, is cut off on opening. Does not know what a record means, only
+its number, the integer under "trace".
 
 Not covered: a file system that loses what fsync confirmed, or that ignores locks (some network
 drives), and a file edited by hand while it is open.
@@ -56,16 +56,15 @@ class Journal:
         self.header = json.loads(_line({"journal": FORMAT, "prmlab": __version__, **settings}))
         self._offsets = array("q")  # of each record's line; 0, the header's, for none
         self._n = self._end = 0
-        self._lock: int | None = None
         self._file: int | None = None
 
     def __enter__(self) -> Self:
         if not self.path.parent.is_dir():
             raise ValueError(f"no such folder: {self.path.parent}; make it, or give another "
                              "path for the journal")
-        self._lock = _locked(self.path)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._lock()
             self._scan()
             if not self._end:
                 self._write(_line(self.header))
@@ -81,10 +80,9 @@ class Journal:
 
     def close(self) -> None:
         """Give the file back; another writer may open it. Twice is no error."""
-        for handle in (self._file, self._lock):
-            if handle is not None:
-                os.close(handle)
-        self._file = self._lock = None
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
 
     def __len__(self) -> int:
         return self._n
@@ -101,11 +99,12 @@ class Journal:
             return json.loads(lines.readline())
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write records and wait until they are on disk: all of them, or an error and none.
+        """Write records and wait until they are on disk.
 
         Raises:
-            ValueError: if the number of one is taken.
-            OSError: if the disk is full or fails; what was written before is safe.
+            ValueError: if the number of one is taken; none is written.
+            OSError: if the disk is full or fails; what was written before is safe. The journal
+                is closed then, as after an interrupt: opening it again finds what is whole.
         """
         lines, ends, numbers = [], self._end, []
         for record in records:
@@ -115,10 +114,14 @@ class Journal:
                                  "written once")
             numbers.append(number)
             lines.append(_line(record))
-        self._write(b"".join(lines))
-        for number, line in zip(numbers, lines, strict=True):
-            self._keep(number, ends)
-            ends += len(line)
+        try:
+            self._write(b"".join(lines))
+            for number, line in zip(numbers, lines, strict=True):
+                self._keep(number, ends)
+                ends += len(line)
+        except BaseException:  # not known any more what is in the file: only reading it can tell
+            self.close()
+            raise
 
     def _keep(self, number: int, offset: int) -> None:
         self._offsets.extend([0] * (number + 1 - len(self._offsets)))
@@ -138,6 +141,17 @@ class Journal:
                           f"{self._n} records written before are safe; mend that and run the same "
                           "call again, it goes on from there") from error
         self._end += len(data)
+
+    def _lock(self) -> None:
+        """Be the only writer; the kernel ends this when the file is closed or we die."""
+        import fcntl  # not on Windows, where everything but journals works
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"journal {self.path} must have one writer at a time, and another "
+                             f"run has it open (this is process {os.getpid()}); wait for it or "
+                             "end it, or give another file") from None
 
     def _scan(self) -> None:
         """Index the records, and cut off a last line that a crash has torn."""
@@ -196,25 +210,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _locked(path: Path) -> int:
-    """An open handle that holds the lock of a journal; the kernel frees it if we die."""
-    import fcntl  # not on Windows, where everything but journals works
-
-    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with suppress(OSError):  # a full disk: the lock holds, it only cannot say whose it is
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
-    except BlockingIOError:
-        holder = os.pread(handle, 32, 0).decode() or "unknown"
-        os.close(handle)
-        raise ValueError(f"journal {path} must have one writer at a time, and process {holder} "
-                         f"(this one is {os.getpid()}) has it open; wait for it or end it, or "
-                         "give another file") from None
-    return handle
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,12 +1,12 @@
 """Labels for every step of many traces: by rollouts, by critics, or exact.
 
 Every function yields one `evidence.Labelled` a trace, in the traces' order, as it goes: traces may
-be any iterable and memory stays flat (`list(...)` keeps them all, `tqdm(...)` shows a bar). Those
-that ask a model work in chunks of `chunk_size` traces, each asked about together, and take a
-`journal`, a path: killed at any instant and called again, they go on where they were. `executor`
-spreads the chunks over other machines (`ray_executor`). Values, labels and costs are as `evidence`
-says. None of them knows the truth but `exact`; rollouts measure whether *this policy* reaches the
-right answer from a prefix, which is not whether the step is right.
+be any iterable and memory stays flat (`list(...)` keeps them all). Those that ask a model work in
+chunks of `chunk_size` traces, each asked about together, show a progress bar, and take a `journal`,
+a path: interrupted or killed at any instant and called again, they go on where they were.
+`executor` spreads the chunks over other machines (`ray_executor`). Values, labels and costs are as
+`evidence` says. None of them knows the truth but `exact`; rollouts measure whether *this policy*
+reaches the right answer from a prefix, which is not whether the step is right.
 """
 
 import time
@@ -68,7 +68,7 @@ def monte_carlo(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16
     Args:
         n_rollouts: of each prefix, >= 1.
         seed: of the rollouts. Equal prefixes of a chunk are asked about once.
-        adaptive: True, or the rule itself.
+        adaptive: True, or the rule itself, whose threshold is then that of the labels.
         threshold: of the hard label, in [0, 1).
         temperature: as for the policy.
         chunk_size: traces asked about together, >= 1.
@@ -86,9 +86,12 @@ def monte_carlo(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16
         >>> next(monte_carlo([toys.trace(problem, "+-+")], toys.ToyPolicy(0.9, 0.0))).labels
         (1.0, -1.0, 1.0)
     """
-    _check(n_rollouts=n_rollouts, chunk_size=chunk_size)
+    _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
     rule = adaptive if isinstance(adaptive, Stopping) else Stopping(
         at_most=4 * n_rollouts, step=min(4, n_rollouts), threshold=threshold)
+    if threshold not in (0.0, rule.threshold):
+        raise ValueError(f"adaptive stops by the threshold {rule.threshold}, so labels must have "
+                         f"it too, got threshold={threshold}; give it in the rule alone")
     how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": rule.threshold,
            "temperature": temperature, "adaptive": asdict(rule) if adaptive else False}
 
@@ -125,7 +128,7 @@ def tree(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, seed:
 
     Source: the reuse is that of Luo et al. 2024, OmegaPRM, arXiv:2406.06592, without its search.
     """
-    _check(n_rollouts=n_rollouts, chunk_size=chunk_size)
+    _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
     how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": threshold,
            "temperature": temperature, "count_traces": count_traces}
     return _run("tree", partial(_by_rollouts, "tree", partial(_draw_tree, n_rollouts,
@@ -140,16 +143,17 @@ def bisect(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, see
     """The first error by binary search: about log2(S) prefixes of S are asked, not S.
 
     A prefix is alive if its value is above the threshold. The search takes for granted that a
-    dead prefix never comes alive again. Steps before the first dead prefix are +1 (asked, or
-    "implied"), the one that ends it is -1, later ones None. A finished trace with the right
-    answer is +1 throughout without a rollout, whatever its steps say. Where the problem alone is
-    dead already (asked along, once a problem), no step is to blame, and all are None.
+    dead prefix never comes alive again, and uses what other traces of the chunk had asked. Steps
+    before the first dead prefix are +1 (asked, or "implied"), the one that ends it is -1, later
+    ones None. A finished trace with the right answer is +1 throughout without a rollout, whatever
+    its steps say. Where the problem alone is dead already (asked along, once a problem), no step
+    is to blame, and all are None.
 
     Arguments and errors as `monte_carlo`.
 
     Source: Luo et al. 2024, OmegaPRM, arXiv:2406.06592.
     """
-    _check(n_rollouts=n_rollouts, chunk_size=chunk_size)
+    _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
     how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": threshold,
            "temperature": temperature}
     return _run("bisect", partial(_by_bisection, n_rollouts, seed, temperature, threshold),
@@ -179,7 +183,7 @@ def judge(traces: Iterable[Trace], critic: Critic | StepScorer, *, n_votes: int 
 
     Source: the question is that of Zheng et al. 2024, ProcessBench, arXiv:2412.06559.
     """
-    _check(n_votes=n_votes, chunk_size=chunk_size)
+    _check(threshold, n_votes=n_votes, chunk_size=chunk_size)
     if isinstance(critic, StepScorer):
         work, how = partial(_by_scores, threshold), {"threshold": threshold}
     elif isinstance(critic, Critic):
@@ -221,10 +225,12 @@ def consensus(a: Iterable[Labelled], b: Iterable[Labelled]) -> Iterator[Labelled
             yield Labelled(left.trace, steps, "consensus", left.cost + right.cost)
 
 
-def _check(*, chunk_size: int, **counts: int) -> None:
-    for name, count in {**counts, "chunk_size": chunk_size}.items():
+def _check(threshold: float, **counts: int) -> None:
+    for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count!r}")
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold must be in [0, 1), got {threshold!r}")
 
 
 def _run(method: str, work: Callable[[Any, Chunk], list[Labelled]], model: Any,
@@ -300,38 +306,37 @@ def _count_on_the_way(tally: Tally, wanted: dict[Key, Trace], n_steps: int, roll
 def _by_bisection(n_rollouts: int, seed: int, temperature: float, threshold: float,
                   policy: Policy, chunk: Chunk) -> list[Labelled]:
     tally = Tally(policy, seed=seed, temperature=temperature)
-
-    def alive(prefix: Trace) -> bool:
-        n, n_right = tally.counts[key(prefix)]
-        return n_right / n > threshold
-
-    # [low, high): the prefix of `low` steps is alive, that of `high` dead; S + 1 for none
-    spans = {i: (0, len(trace.steps) + (not trace.finished))
-             for i, trace in enumerate(chunk.traces)
-             if trace.steps and not (trace.finished and is_right(trace))}
-    asked = [chunk.traces[i].prefix(0) for i in spans]
-    while asked:
-        middles = {i: (low + high) // 2 for i, (low, high) in spans.items() if high - low > 1}
-        asked += [chunk.traces[i].prefix(middle) for i, middle in middles.items()]
+    ends = {i: len(trace.steps) + (not trace.finished) for i, trace in enumerate(chunk.traces)
+            if trace.steps and not (trace.finished and is_right(trace))}
+    while True:
+        spans = {i: _span(tally, chunk.traces[i], end, threshold) for i, end in ends.items()}
+        asked = [chunk.traces[i].prefix(n) for i, (low, high) in spans.items()
+                 for n in {0, (low + high) // 2}]
         new = {key(p): p for p in asked if key(p) not in tally.counts}
+        if not new:
+            break
         tally.draw(list(new.values()), n_rollouts)
-        for i, middle in middles.items():
-            low, high = spans[i]
-            spans[i] = (middle, high) if alive(chunk.traces[i].prefix(middle)) else (low, middle)
-        spans = {i: span for i, span in spans.items() if alive(chunk.traces[i].prefix(0))}
-        asked = [chunk.traces[i].prefix(0) for i, (low, high) in spans.items() if high - low > 1]
     paid = dict(tally.drawn)
     return share([_located(tally, trace, spans.get(i), paid, threshold)
                   for i, trace in enumerate(chunk.traces)], tally.cost())
 
 
+def _span(tally: Tally, trace: Trace, end: int, threshold: float) -> tuple[int, int]:
+    """`(low, high)`: prefixes of up to `low` steps count as alive, that of `high` as dead.
+
+    `end` is the shortest one known to be dead without rollouts, or one more than there are. Two
+    equal numbers, 0, if the problem alone is dead.
+    """
+    seen = {n: n_right / n_drawn > threshold for n in range(end)
+            for n_drawn, n_right in [tally.counts.get(key(trace.prefix(n)), (0, 0))] if n_drawn}
+    high = min((n for n, alive in seen.items() if not alive), default=end)
+    return max((n for n, alive in seen.items() if alive and n < high), default=0), high
+
+
 def _located(tally: Tally, trace: Trace, span: tuple[int, int] | None, paid: dict[Key, int],
              threshold: float) -> Labelled:
     n_steps = len(trace.steps)
-    if span is None:  # right to its end, or dead from the start
-        low, high = (n_steps, n_steps + 1) if trace.finished and is_right(trace) else (0, 0)
-    else:
-        low, high = span
+    low, high = span or (n_steps, n_steps + 1)  # none: right to its end
     steps = []
     for s in range(n_steps):
         seen = _step_label(tally, trace, s, paid, threshold)

@@ -1,6 +1,7 @@
 """The Ray executor on a local cluster of two workers; skipped where Ray is not installed."""
 
 import os
+import sys
 
 import pytest
 
@@ -31,6 +32,7 @@ class Deadly:
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
     yield
     ray.shutdown()
 
@@ -49,8 +51,8 @@ def test_two_workers_give_the_same_labels(tmp_path):
     calm = run(POLICY, tmp_path / "calm")
     assert run(POLICY, tmp_path / "ray", RayExecutor(2)) == calm
     assert lines(tmp_path / "ray") == lines(tmp_path / "calm")
-    make = RayExecutor(2, make=lambda: toys.ToyPolicy(0.8, 0.2))
-    assert run(POLICY, None, make) == calm
+    made = RayExecutor(2, make=lambda: toys.ToyPolicy(0.8, 0.2))
+    assert run(POLICY, None, made) == calm
 
 
 def test_five_dead_workers_lose_nothing(tmp_path):
@@ -70,10 +72,32 @@ def test_too_many_deaths_are_an_error_and_the_journal_goes_on(tmp_path):
     assert run(POLICY, tmp_path / "ray") == run(POLICY, None)
 
 
-def test_errors_of_the_model_are_raised():
+def test_errors_of_the_model_are_raised_at_once():
     class Broken:
         def complete(self, prefixes, n, *, seed, temperature=1.0):
             raise ValueError("the model is broken")
 
+    def make():
+        raise ValueError("no such model")
+
     with pytest.raises(ValueError, match="the model is broken"):
         run(Broken(), None, RayExecutor(1))
+    with pytest.raises(ValueError, match="no such model"):
+        run(POLICY, None, RayExecutor(1, make=make))
+
+
+def test_workers_that_make_another_model_than_the_journal_names_are_refused(tmp_path):
+    made = RayExecutor(1, make=lambda: POLICY)
+    with pytest.raises(ValueError, match="make must return the model that was given to labels, "
+                                         "ToyPolicy.keep=0.7.*, got ToyPolicy.keep=0.8"):
+        run(toys.ToyPolicy(0.7, 0.2), None, made)
+    assert run("a name", tmp_path / "a", made) == run(POLICY, None)
+    with pytest.raises(ValueError, match="model was .*a name.*, is .*another"):
+        run("another", tmp_path / "a", made)
+
+
+def test_more_workers_than_there_is_room_for_or_work():
+    assert run(POLICY, None, RayExecutor(4)) == run(POLICY, None)
+    few = labels.monte_carlo(TRACES[:2], POLICY, executor=RayExecutor(3))
+    assert [one.steps for one in few] == [
+        one.steps for one in labels.monte_carlo(TRACES[:2], POLICY)]
