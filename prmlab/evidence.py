@@ -7,7 +7,7 @@ one critique; equal ones are paid for once, by the first step that asks. Does no
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -145,9 +145,9 @@ class Labelled:
 
     def to_dict(self) -> dict[str, Any]:
         """The labels as plain JSON, without the trace and without the seconds."""
-        cost = asdict(self.cost)
+        cost = {**vars(self.cost)}
         del cost["seconds"]  # the same run twice gives the same record
-        return {"method": self.method, "cost": cost, "steps": [asdict(s) for s in self.steps]}
+        return {"method": self.method, "cost": cost, "steps": [{**vars(s)} for s in self.steps]}
 
     @classmethod
     def from_dict(cls, trace: Trace, record: Mapping[str, Any]) -> "Labelled":

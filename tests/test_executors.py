@@ -95,3 +95,22 @@ def test_without_ray_the_error_says_how_to_get_it():
     else:
         with pytest.raises(ValueError, match="n_workers must be at least 1, got 0"):
             RayExecutor(0)
+
+
+@pytest.mark.parametrize("given", [TRACES, iter(TRACES)])
+def test_a_text_bar_counts_the_traces_of_long_work(given, monkeypatch, capsys):
+    tqdm = pytest.importorskip("tqdm", reason="tqdm is not installed: pip install 'prmlab[learn]'")
+
+    class Shown(tqdm.tqdm):
+        def __init__(self, **options):
+            assert (options.pop("delay"), options.pop("mininterval")) == (2, 1)
+            super().__init__(mininterval=0, miniters=1, **options)
+
+    monkeypatch.setattr(tqdm, "tqdm", Shown)
+    list(labels.monte_carlo(given, POLICY, n_rollouts=1))
+    assert ("23/23" if given is TRACES else "23trace") in capsys.readouterr().err
+
+
+def test_short_work_shows_no_bar(capsys):
+    run(None)
+    assert capsys.readouterr().err == ""
