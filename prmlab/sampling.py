@@ -134,7 +134,7 @@ class LocalPolicy:
         first use: weights that are changed later keep the old name.
         """
         config = self.model.config.to_diff_dict()
-        for name in ("_name_or_path", "transformers_version", "dtype"):
+        for name in ("_name_or_path", "architectures", "dtype", "transformers_version"):
             config.pop(name, None)
         named = blake2b(digest_size=16)
         named.update(json.dumps(

@@ -190,6 +190,23 @@ def test_bisect_ends_at_a_border_between_alive_and_dead(moves):
         assert one.decided
 
 
+def test_bisect_shares_what_traces_of_a_problem_ask_and_never_contradicts_it():
+    policy = toys.ToyPolicy(0.8, 0.3)
+    (root,) = [toys.trace(problem, "") for problem in toys.make(1, length=9)]
+    given = policy.complete([root], 60, seed=99)[0]
+    together = list(labels.bisect(given, policy, n_rollouts=3))
+    for one in together:
+        s = one.first_error
+        if one.steps[-1].value == 0:  # else it ended right, and nothing else counts
+            assert all(step.value != 0 for step in one.steps[:s])
+            assert s is None or one.steps[s].value == 0
+    apart = list(labels.bisect(given, policy, n_rollouts=3, chunk_size=1))
+    assert total(together).generations < 0.5 * total(apart).generations
+    final = toys.ToyPolicy(0.8, 0.0).complete([root], 60, seed=99)[0]  # no step comes alive again
+    exact = [list(labels.bisect(final, EXACT, n_rollouts=1, chunk_size=n)) for n in (1, 60)]
+    assert [one.labels for one in exact[0]] == [one.labels for one in exact[1]]
+
+
 def test_bisect_blames_no_step_where_the_problem_is_dead():
     never = toys.ToyPolicy(keep=0.0, repair=0.0)
     (one,) = labels.bisect(traces("++--"), never, n_rollouts=4)
@@ -237,6 +254,17 @@ def test_bad_numbers_are_refused_at_the_call(how):
         how([], EXACT, n_rollouts=0)
     with pytest.raises(ValueError, match="chunk_size must be at least 1, got -3"):
         how([], EXACT, chunk_size=-3)
+    with pytest.raises(ValueError, match=r"threshold must be in \[0, 1\), got 1.0"):
+        how([], EXACT, threshold=1.0)
     unknown = Trace(Problem("q7", "?", None, toys.FAMILY, {"length": 2}), ("+", "-"), True)
     with pytest.raises(ValueError, match="'q7' has no answer"):
         list(how([unknown], EXACT))
+
+
+def test_a_rule_has_the_threshold_of_the_labels():
+    rule = Stopping(at_most=8, threshold=0.5)
+    for right in ({}, {"threshold": 0.5}):
+        (one,) = labels.monte_carlo(traces("+"), toys.ToyPolicy(0.8, 0.2), adaptive=rule, **right)
+        assert one.labels == (1.0 if one.values[0] > 0.5 else -1.0,)
+    with pytest.raises(ValueError, match="stops by the threshold 0.5, .* got threshold=0.25"):
+        labels.monte_carlo([], EXACT, adaptive=rule, threshold=0.25)
