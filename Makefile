@@ -28,7 +28,7 @@ data: setup  ## remake the shared traces and the recorded runs in data/ from the
 	@$(PY) scripts/make_manifest.py
 
 models: setup  ## retrain the tiny models in data/models, stage by stage (two hours on two cores)
-	@for stage in policy pick base traces prm orm; do $(PY) scripts/make_models.py $$stage || exit 1; done
+	@for stage in policy pick traces surprises base prm orm; do $(PY) scripts/make_models.py $$stage || exit 1; done
 	@$(PY) scripts/make_manifest.py
 
 clean:  ## remove what was built and cached here; .venv and data stay

@@ -70,6 +70,9 @@ class Example:
     targets: tuple[float, ...]
 
 
+MakeExample = Callable[[Trace, tokens.Encoded], Example]
+
+
 def new_policy(tokenizer: PreTrainedTokenizerBase, *, seed: int = 0, hidden: int = 128,
                layers: int = 4, heads: int = 4, kv_heads: int = 4, mlp: int = 384,
                max_length: int = 512) -> Qwen3ForCausalLM:
@@ -144,8 +147,8 @@ def fit_policy(traces: Iterable[Trace], *, base: PreTrainedModel,
 
 
 def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1, seed: int = 0,
-            label_kind: str = "hard", neutral: float | None = 1.0, **options: Any
-            ) -> Iterator[Record]:
+            label_kind: str = "hard", neutral: float | None = 1.0,
+            make_example: MakeExample | None = None, **options: Any) -> Iterator[Record]:
     """Train a PRM on labelled traces; cross-entropy at each labelled step's end, soft or hard.
 
     `-y log p - (1 - y) log(1 - p)`, averaged over a batch's labelled steps; a step whose label is
@@ -156,6 +159,8 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
         base: a PRM to go on from (it is changed in place), or a name or folder: of a PRM, or of a
             causal LM, which then gets a new head.
         label_kind, neutral: see `step_targets`.
+        make_example: instead of labels at step ends, ids and targets of your own for an encoded
+            trace, at whichever positions you like; labels are not looked at.
         options: `lr`, `batch_size` (traces), `warmup` (steps), `decay` (last share of the steps
             over which lr falls to zero), `weight_decay`, `device`, `checkpoint` (a folder; resumes
             from it if it holds one), `checkpoint_every`, `validate` (a function of the model that
@@ -187,12 +192,13 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
         log_p = torch.log_softmax(prm.model.score(hidden).float(), dim=-1)  # [n, 2], 1 = right
         return -(targets * log_p[:, 1] + (1 - targets) * log_p[:, 0]).sum()
 
-    usable = [t for t in traces if any(y is not None for y in targets_of(t))]
+    usable = list(traces) if make_example else [
+        t for t in traces if any(y is not None for y in targets_of(t))]
     if traces and not usable:
         raise ValueError(f"none of the {len(traces)} traces has a labelled step to learn from")
-    yield from _fit(prm.model, prm.model.base_model, prm.tokenizer, usable, example, loss,
-                    result=prm, epochs=epochs, seed=seed, separator=prm.separator,
-                    n_skipped=len(traces) - len(usable), **options)
+    yield from _fit(prm.model, prm.model.base_model, prm.tokenizer, usable,
+                    make_example or example, loss, result=prm, epochs=epochs, seed=seed,
+                    separator=prm.separator, n_skipped=len(traces) - len(usable), **options)
 
 
 def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1, seed: int = 0,

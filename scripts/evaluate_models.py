@@ -139,6 +139,8 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--only", nargs="+", choices=("best_of_64", "longer", "unseen_family"),
+                        help="sample these sets and stop before the summary, to share the work")
     args = parser.parse_args()
     began, n = time.time(), args.problems
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -146,22 +148,26 @@ def main() -> None:
     prms = {name: PRM.load(MODELS / name) for name in ("prm", "prm-large")
             if (MODELS / name).is_dir()}
     orm = ORM.load(MODELS / "orm")
-    held_out = problems.mix(n, seed=SEED, families=REWARDED, split="validation")
-    validation = record(sample(policy, held_out, 4), prms, orm)
     sets = {"best_of_64": (problems.mix(n, seed=SEED, families=REWARDED, split="test"),
                            args.samples),
             "longer": (problems.mix(n // 2, seed=SEED, families=REWARDED, split="test",
                                     difficulty=LONG_DIFFICULTIES), args.samples // 4),
             "unseen_family": (problems.make("expressions", n // 2, seed=SEED, split="test"),
                               args.samples // 4)}
-    summary = {"command": "python " + " ".join(sys.argv), "seed": SEED, "sets": {}}
     for name, (made, n_samples) in sets.items():
         path = RUNS / f"{name}.jsonl"
-        if not path.exists():
+        if not path.exists() and name in (args.only or sets):
             records = record(sample(policy, made, n_samples), prms, orm)
             with path.with_suffix(".part").open("w", encoding="utf-8") as out:
                 out.writelines(json.dumps(r, sort_keys=True) + "\n" for r in records)
             path.with_suffix(".part").replace(path)
+    if args.only:
+        return
+    held_out = problems.mix(n, seed=SEED, families=REWARDED, split="validation")
+    validation = record(sample(policy, held_out, 4), prms, orm)
+    summary = {"command": "python " + " ".join(sys.argv), "seed": SEED, "sets": {}}
+    for name, (_, n_samples) in sets.items():
+        path = RUNS / f"{name}.jsonl"
         records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         figures = {"problems": len(records), "samples": n_samples,
                    "policy": policy_figures(records)}

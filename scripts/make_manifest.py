@@ -17,6 +17,7 @@ BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 

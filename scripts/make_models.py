@@ -1,8 +1,9 @@
 """Train the tiny models of `data/models`, a stage at a time: python scripts/make_models.py STAGE.
 
 Stages, in order: `policy` (one run, a snapshot every 500 steps), `pick` (policy-weak, policy and
-policy-strong among the snapshots), `base` (what verifiers start from), `traces` (sampled from
-policy, labelled by the checker), `prm`, `orm`. Each is reproducible from its seed on the same
+policy-strong among the snapshots), `traces` (sampled from policy, labelled by the checker),
+`surprises` (where policy-strong would not have written them), `base` (what verifiers start from),
+`prm`, `orm`. Each is reproducible from its seed on the same
 machine with as many processes, resumes where it was cut off (checkpoints in `runs/`), and its
 models leave a `training.json` with command, seed, hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
 """
@@ -20,8 +21,17 @@ from random import Random
 
 import numpy as np
 import torch
-from lessons import LOOK_UPS, RETELLINGS, lessons
-from transformers import AutoModelForCausalLM
+from lessons import (
+    LOOK_UPS,
+    RETELLINGS,
+    SPOTTING_SEEDS,
+    lessons,
+    noticing,
+    solved,
+    spotting,
+    surprises,
+)
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from prmlab import checker, metrics, problems, scoring, tokens, traces, training
 from prmlab.rewards import PRM
@@ -33,7 +43,8 @@ MODELS, RUNS = ROOT / "data" / "models", ROOT / "runs"
 SEED = 0
 REWARD_SEEDS = 2_000_000  # training problems from here on are the reward models'
 REWARD_MIX = {"stories": 600, "equations": 400}
-REWARD = {"lr": 0.02, "batch_size": 32, "decay": 0.9, "warmup": 100}
+REWARD = {"lr": 0.002, "batch_size": 32, "decay": 0.9, "warmup": 50}
+BASE = {"lr": 0.01, "batch_size": 32, "decay": 0.5, "warmup": 50}
 POLICY = {"lr": 0.02, "batch_size": 32, "decay": 0.3, "warmup": 100}
 PICKED = {"policy-weak": "01500", "policy": "02000", "policy-strong": "06890"}
 
@@ -192,13 +203,9 @@ def choice_figures(held_out: Sequence[Trace], values: Sequence[float]) -> dict[s
             "pass@1": float(np.mean(outcomes))}
 
 
-def make_base(*, layers: int = 6) -> None:
-    """What both verifiers start from: the strong policy with fresh layers on top.
-
-    Its own layers are needed to predict the next token; to compare the token that came with that
-    prediction, and to sum up a step, should take depth above them. The fresh layers' outputs are zero.
-    """
-    small = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+def grown(name: str, layers: int) -> PreTrainedModel:
+    """The model with fresh layers on top, whose outputs are zero: it computes what it did."""
+    small = AutoModelForCausalLM.from_pretrained(MODELS / name, local_files_only=True)
     config = type(small.config)(**{name: value for name, value in small.config.to_dict().items()
                                    if name != "layer_types"} | {"num_hidden_layers": layers})
     with torch.random.fork_rng(devices=[]):
@@ -209,9 +216,60 @@ def make_base(*, layers: int = 6) -> None:
         for layer in large.model.layers[small.config.num_hidden_layers:]:
             layer.self_attn.o_proj.weight.zero_()
             layer.mlp.down_proj.weight.zero_()
-    large.save_pretrained(MODELS / "verifier-base")
-    tokens.build().save_pretrained(MODELS / "verifier-base")
-    write_card(MODELS / "verifier-base", layers=layers, start="policy-strong")
+    return large
+
+
+def make_surprises(parts: Sequence[int]) -> None:
+    """Where the strong policy is surprised by the training traces; no label is looked at."""
+    model = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    (RUNS / "surprises").mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        path = RUNS / "surprises" / f"part-{part:02d}.json"
+        if not path.exists():
+            path.write_text(json.dumps(surprises(training_traces([part]), model, tokens.build())))
+
+
+def make_base(n_traces: int, parts: Sequence[int], *, layers: int = 7) -> None:
+    """What verifiers start from: the strong policy, deeper, after lessons without any label.
+
+    Its own layers are needed to predict the next token; to compare the token that came with that
+    prediction, and to carry what was found to the step's end, takes depth above them. Labels at step
+    ends alone teach this slowly: a digit exchanged in a step went unnoticed after 72,000 traces.
+    """
+    tokenizer = tokens.build()
+    prm = PRM.from_backbone(grown("policy-strong", layers), tokenizer=tokenizer, seed=SEED)
+    exchanged = list(solved(n_traces, Random(f"spotting/{SEED}"), easy=0.0,
+                            first_seed=SPOTTING_SEEDS))
+    sampled = training_traces(parts)
+    at = [i for part in parts for i in json.loads(
+        (RUNS / "surprises" / f"part-{part:02d}.json").read_text())]
+    found = {(t.problem.id, t.steps): i for t, i in zip(sampled, at, strict=True)}
+    spotted = lesson("spotting", prm, exchanged, spotting(tokenizer, seed=SEED))
+    noticed = lesson("noticing", prm, sampled, noticing(found))
+    again = lesson("noticing-again", prm, sampled, noticing(found), seed=SEED + 1, lr=0.006,
+                   decay=0.9)
+    if is_main():
+        causal = grown("policy-strong", layers)
+        causal.model.load_state_dict(prm.model.base_model.state_dict())
+        causal.save_pretrained(MODELS / "verifier-base")
+        tokenizer.save_pretrained(MODELS / "verifier-base")
+        write_card(MODELS / "verifier-base", layers=layers, start="policy-strong",
+                   arguments=BASE, spotting=spotted, noticing=noticed, noticing_again=again)
+
+
+def lesson(name: str, prm: PRM, data: Sequence[Trace], make_example: training.MakeExample,
+           *, seed: int = SEED, **changed: float) -> dict:
+    """Train the PRM on a lesson; its figures, the loss averaged over 50 steps."""
+    began, losses, log = time.time(), [], RUNS / f"{name}.jsonl"
+    for record in training.fit_prm(data, base=prm, seed=seed, checkpoint=RUNS / name,
+                                   make_example=make_example, **(BASE | changed)):
+        losses.append(record.loss)
+        if is_main() and record.step % 50 == 0:
+            with log.open("a") as lines:
+                lines.write(json.dumps({"step": record.step,
+                                        "loss": round(float(np.mean(losses[-50:])), 4),
+                                        "minutes": round((time.time() - began) / 60, 1)}) + "\n")
+    return {"traces": len(data), **changed, "curve": [json.loads(row) for row in log.open()]}
 
 
 def make_reward(name: str, parts: Sequence[int]) -> None:
@@ -224,7 +282,7 @@ def make_reward(name: str, parts: Sequence[int]) -> None:
         fit, validate = training.fit_prm, lambda prm: step_figures(prm, held_out)
     curve, began = [], time.time()
     for record in fit(data, base=MODELS / "verifier-base", seed=SEED, checkpoint=RUNS / name,
-                      checkpoint_every=500, validate=validate, validate_every=500, **REWARD):
+                      checkpoint_every=500, validate=validate, validate_every=250, **REWARD):
         if record.step % 100 == 0 or record.validation:
             curve.append(record.to_dict())
             with (RUNS / f"{name}.jsonl").open("a") as log:
@@ -239,22 +297,25 @@ def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("policy", "pick", "base", "traces", "prm", "orm"))
-    parser.add_argument("--traces", type=int, default=200_000, help="for policy")
-    parser.add_argument("--parts", type=int, nargs="+", default=list(range(6)),
+    parser.add_argument("stage", choices=("policy", "pick", "traces", "surprises", "base",
+                                          "prm", "orm"))
+    parser.add_argument("--traces", type=int, help="for policy (200,000) and base (48,000)")
+    parser.add_argument("--parts", type=int, nargs="+", default=list(range(4)),
                         help="parts of 3,000 problems x 4 traces")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     RUNS.mkdir(exist_ok=True)
     if args.stage == "policy":
-        make_policy(args.traces)
+        make_policy(args.traces or 200_000)
     elif args.stage == "pick":
         pick_policies()
     elif args.stage == "base":
-        make_base()
+        make_base(args.traces or 48_000, args.parts)
     elif args.stage == "traces":
         make_traces(3000, 4, args.parts)
+    elif args.stage == "surprises":
+        make_surprises(args.parts)
     else:
         make_reward(args.stage, args.parts)
 

@@ -1,13 +1,16 @@
 """How a PRM grows with its labels: it writes data/runs/learning.json.
 
-PRMs are trained for one epoch from verifier-base on the first 300, 1,200, ... traces of
-`runs/traces` (made by scripts/make_models.py traces), and measured on the same sampled traces of
-200 test problems: first-error F1 at threshold 0.5, and best-of-N by the product of step scores.
+PRMs are trained for one epoch on the first 300, 1,200, ... traces of `runs/traces` (made by
+scripts/make_models.py traces) from two starts: the strong policy as it is, and verifier-base, which
+was taught without labels to notice what that policy would not have written. All are measured on the
+same sampled traces of 200 test problems: first-error F1 at threshold 0.5, and best-of-N by the
+product of step scores.
 """
 
 import json
 import sys
 import time
+from itertools import product
 
 import numpy as np
 from evaluate_models import MODELS, REWARDED, ROOT, SEED, first_errors, rounded, sample
@@ -18,6 +21,7 @@ from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 
 SIZES = (300, 1_200, 4_800)
+STARTS = ("policy-strong", "verifier-base")
 
 
 def figures(prm: PRM, rows: list) -> dict:
@@ -41,20 +45,20 @@ def main() -> None:
     made = problems.mix(200, seed=SEED, families=REWARDED, split="test")
     rows = sample(LocalPolicy.load(MODELS / "policy", max_new_tokens=200), made, 64)
     data, found = training_traces([0]), []
-    for size in SIZES:
+    for start, size in product(STARTS, SIZES):
         began = time.time()
-        for record in training.fit_prm(data[:size], base=MODELS / "verifier-base", seed=SEED,
+        for record in training.fit_prm(data[:size], base=MODELS / start, seed=SEED,
                                        **(REWARD | {"warmup": min(100, size // 64)})):
             pass
         n_labels = sum(len(t.steps) for t in data[:size])
-        found.append({"traces": size, "labels": n_labels,
+        found.append({"start": start, "traces": size, "labels": n_labels,
                       "seconds": round(time.time() - began), **figures(record.model, rows)})
         print(json.dumps(found[-1]))
     for name in ("prm", "prm-large"):
         if (MODELS / name).is_dir():
             card = json.loads((MODELS / name / "training.json").read_text())
-            found.append({"traces": card["traces"], "labels": card["labels"], "model": name,
-                          **figures(PRM.load(MODELS / name), rows)})
+            found.append({"start": "verifier-base", "model": name, "traces": card["traces"],
+                          "labels": card["labels"], **figures(PRM.load(MODELS / name), rows)})
             print(json.dumps(found[-1]))
     result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "problems": len(made),
               "samples": 64, "sizes": found}
