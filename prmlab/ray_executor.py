@@ -63,13 +63,12 @@ class RayExecutor:
             ray.init(address=self.address, log_to_driver=False)
         dead = tuple(getattr(ray.exceptions, name) for name in _DEATHS)
         kind = ray.remote(**{"num_cpus": 1, **self.resources})(_Worker)
-        named = None if isinstance(model, str) else identity(model)
-        sent = ray.put((self.make, named) if self.make else (None, model))
+        sent = self._sent(model)
         open_: dict[Any, tuple[Any, Chunk | None]] = {}  # by the future of what a worker does
         again: list[Chunk] = []  # lost with their workers
 
         def hire() -> None:
-            worker = kind.remote([sent])
+            worker = kind.remote(sent)
             open_[worker.ready.remote()] = worker, None
 
         lost, more = 0, True
@@ -102,6 +101,16 @@ class RayExecutor:
         finally:
             for worker, _ in open_.values():
                 ray.kill(worker)
+
+    def _sent(self, model: Any) -> list[Any]:
+        """What each worker gets: a reference to `make` and the model's name, or to the model."""
+        named = None if isinstance(model, str) else identity(model)
+        try:  # in a list, so that Ray leaves the unpacking to us
+            return [self._ray.put((self.make, named) if self.make else (None, model))]
+        except TypeError as error:  # it holds a lock, a socket, a file
+            raise ValueError(f"a model must be picklable to be sent to workers, and "
+                             f"{type(model).__name__} is not ({str(error).splitlines()[0]}); give "
+                             "make=, which makes one inside each worker") from None
 
 
 class _Worker:

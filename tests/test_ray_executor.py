@@ -2,6 +2,7 @@
 
 import os
 import sys
+from threading import Lock
 
 import pytest
 
@@ -77,11 +78,19 @@ def test_errors_of_the_model_are_raised_at_once():
         def complete(self, prefixes, n, *, seed, temperature=1.0):
             raise ValueError("the model is broken")
 
+    class Locked:
+        def __init__(self):
+            self.lock = Lock()
+
+        complete = POLICY.complete
+
     def make():
         raise ValueError("no such model")
 
     with pytest.raises(ValueError, match="the model is broken"):
         run(Broken(), None, RayExecutor(1))
+    with pytest.raises(ValueError, match="must be picklable .* Locked is not .*; give make="):
+        run(Locked(), None, RayExecutor(1))
     with pytest.raises(ValueError, match="no such model"):
         run(POLICY, None, RayExecutor(1, make=make))
 
