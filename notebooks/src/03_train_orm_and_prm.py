@@ -303,6 +303,11 @@ for s in sizes:
           f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]")
 
 # %% [markdown]
+# Does the curve fit what you saw live? This F1 takes the threshold 0.5 as it comes.
+# After a few dozen steps of training the scores' *level* still drifts from one run to
+# the next, while their *order* is good long before: the AUROC above hardly cares, an
+# F1 at a fixed threshold does. Notebook 07 chooses the threshold instead.
+#
 # ## Best of N
 #
 # Now the warning. Each of these PRMs chooses among $N$ traces the one with the
