@@ -10,10 +10,7 @@ import json
 import re
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -121,6 +118,8 @@ class Endpoint:
             ValueError: if the server refuses a request, with what it says.
             OSError: if it cannot be reached, or fails in every try.
         """
+        from concurrent.futures import ThreadPoolExecutor  # slow to import, and rarely needed
+
         asked = [(question(trace), seed + i) for trace in traces for i in range(n)]
         with ThreadPoolExecutor(self.parallel) as pool:
             texts = list(pool.map(lambda pair: self._ask(*pair), asked))
@@ -141,6 +140,9 @@ class Endpoint:
         return said
 
     def _post(self, body: bytes) -> Any:
+        import urllib.error  # as above
+        import urllib.request
+
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"

@@ -18,7 +18,7 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
-from prmlab import checker, protocols
+from prmlab import protocols
 from prmlab.estimates import Key, Stopping, Tally, draw_adaptively, is_right, key, tokens_of
 from prmlab.evidence import Cost, Labelled, StepLabel, share
 from prmlab.executors import Chunk, Executor, label_all
@@ -42,6 +42,8 @@ def exact(traces: Iterable[Trace]) -> Iterator[Labelled]:
         >>> set(next(exact([solved])).values)
         {1.0}
     """
+    from prmlab import checker  # with all families, slow to import, and needed here alone
+
     for trace in traces:
         yield Labelled(trace, tuple(
             StepLabel(float(verdict.label), float(verdict.label >= 0), source=checker.SOURCE)
