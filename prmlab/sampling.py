@@ -7,10 +7,12 @@ moves a token about once in a million. How tokens are drawn is `decoding`'s; how
 in ids is `tokens`'s. Does not know what a right step is.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from hashlib import blake2b
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -102,6 +104,25 @@ class LocalPolicy:
         millions = self.model.num_parameters() / 1e6
         return (f"LocalPolicy({self.source!r}, {self.model.config.model_type}, {millions:.2f} M "
                 f"parameters, device={self.model.device})")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names all that decides the samples: weights, architecture, tokenizer, settings.
+
+        Where the files lie, the device and the batch's size do not count. Computed once, on
+        first use: weights that are changed later keep the old name.
+        """
+        config = self.model.config.to_diff_dict()
+        for name in ("_name_or_path", "architectures", "dtype", "transformers_version"):
+            config.pop(name, None)
+        named = blake2b(digest_size=16)
+        named.update(json.dumps(
+            [config, sorted(self.tokenizer.get_vocab().items()), self.tokenizer.eos_token_id,
+             self.separator, self.max_new_tokens], sort_keys=True, default=str).encode())
+        for name, weights in sorted(self.model.state_dict().items()):
+            named.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+            named.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return f"{type(self.model).__name__} {named.hexdigest()}"
 
     def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                  temperature: float = 1.0) -> list[list[Trace]]:

@@ -254,3 +254,19 @@ def test_bad_input(tokenizer, prefixes):
 
 def test_usage_is_a_sum():
     assert Usage(1, 2, 3, 4, 5, 6.0) + Usage(1, 1, 1, 1, 1, 1.0) == Usage(2, 3, 4, 5, 6, 7.0)
+
+
+def test_the_fingerprint_names_what_decides_the_samples(tokenizer, tmp_path):
+    def named(model=None, **settings):
+        return LocalPolicy(model or tiny_llama(tokenizer), tokenizer, **settings).fingerprint
+
+    moved = tiny_llama(tokenizer)
+    with torch.no_grad():
+        moved.model.layers[2].mlp.up_proj.weight[3, 5] += 1e-3
+    tiny_llama(tokenizer).save_pretrained(tmp_path)
+    assert named(batch_tokens=99, source="x") == named()
+    assert named(LlamaForCausalLM.from_pretrained(tmp_path)) == named()
+    others = [moved, tiny_llama(tokenizer, rope_theta=5.0), tiny_llama(tokenizer).bfloat16(),
+              tiny_gpt2(tokenizer)]
+    names = {named(), *map(named, others), named(separator=";"), named(max_new_tokens=9)}
+    assert len(names) == 7 and all(len(name) < 60 for name in names)

@@ -1,0 +1,182 @@
+"""Critics: the question, votes by hand, a local server that fails, and scorers as judges."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from prmlab import labels, toys
+from prmlab.evidence import total
+from prmlab.judging import Critic, Endpoint, question, read_vote
+
+(PROBLEM,) = toys.make(1, length=4)
+TRACE = toys.trace(PROBLEM, "+-++")
+
+
+class Says:
+    """A critic with fixed critiques, the same for every trace."""
+
+    def __init__(self, *texts):
+        self.texts, self.n_asked = texts, 0
+
+    def critique(self, traces, n, *, seed):
+        self.n_asked += len(traces)
+        return [list(self.texts[:n]) for _ in traces]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with what `reply(body, number)` gives: a status and JSON, or raw bytes."""
+
+    daemon_threads = True
+
+    def __init__(self, reply):
+        self.reply, self.bodies, self.headers, self.lock = reply, [], [], threading.Lock()
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.bodies.append(body)
+            self.server.headers.append((self.path, dict(self.headers)))
+            number = len(self.server.bodies) - 1
+        status, reply = self.server.reply(body, number)
+        data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(reply):
+        servers.append(Server(reply))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def said(text, tokens=7):
+    return 200, {"choices": [{"message": {"content": text}}], "usage": {"total_tokens": tokens}}
+
+
+def test_the_question_numbers_paragraphs_from_zero():
+    text = question(TRACE)
+    assert "<paragraph_0>\n+\n</paragraph_0>" in text
+    assert "<paragraph_3>\n+ Answer: 12\n</paragraph_3>" in text
+    assert PROBLEM.text in text and "\\boxed{-1}" in text
+
+
+@pytest.mark.parametrize(("text", "vote"), [
+    ("\\boxed{2}", 2), ("first \\boxed{0}, no: $\\boxed{ 3 }$.", 3), ("\\boxed{-1}", None),
+    ("\\boxed{\\text{1}}", 1)])
+def test_votes_that_can_be_read(text, vote):
+    assert read_vote(text, 4) == vote
+
+
+@pytest.mark.parametrize("text", ["", "paragraph 2", "\\boxed{4}", "\\boxed{-2}", "\\boxed{1.5}"])
+def test_votes_that_cannot(text):
+    with pytest.raises(ValueError, match="a critique must name a paragraph from 0 to 3, or -1"):
+        read_vote(text, 4)
+
+
+@pytest.mark.parametrize(("votes", "marks", "values", "ns"), [
+    ((1,), (1, -1, None, None), (1, 0, None, None), (1, 1, 0, 0)),
+    ((-1,), (1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1)),
+    ((2, 2, 0, -1), (1, 1, -1, None), (3 / 4, 1, 1 / 3, 1), (4, 3, 3, 1)),
+    ((2, 1), (1, None, None, None), (1, 1 / 2, 0, None), (2, 2, 1, 0)),
+    ((1, -1), (1, None, None, None), (1, 1 / 2, 1, 1), (2, 2, 1, 1)),
+    ((9, 3), (1, 1, 1, -1), (1, 1, 1, 0), (1, 1, 1, 1)),
+    ((9, 7), (None,) * 4, (None,) * 4, (0, 0, 0, 0)),
+])
+def test_votes_become_labels(votes, marks, values, ns):
+    critic = Says(*(f"\\boxed{{{vote}}}" for vote in votes))
+    (one,) = labels.judge([TRACE], critic, n_votes=len(votes))
+    assert one.labels == marks
+    assert one.values == pytest.approx(values)
+    assert tuple(step.n for step in one.steps) == ns
+    assert one.cost.generations == len(votes) and one.cost.tokens is None
+
+
+def test_equal_traces_are_asked_once_and_empty_ones_not():
+    critic = Says("\\boxed{0}")
+    assert isinstance(critic, Critic)
+    made = list(labels.judge([TRACE, TRACE, TRACE.prefix(0), TRACE.prefix(2)], critic))
+    assert critic.n_asked == 2 and total(made).generations == 2
+    assert [len(one.steps) for one in made] == [4, 4, 0, 2]
+
+
+def test_a_scorer_is_a_judge():
+    made = list(labels.judge([TRACE, TRACE.prefix(0)], toys.Truth()))
+    assert made[0].labels == (1, -1, 1, 1) and made[0].values == (1, 0, 1, 1)
+    assert made[0].steps[0].source == "scorer" and made[1].steps == ()
+    (one,) = labels.judge([TRACE], toys.Values(toys.ToyPolicy(0.9, 0.0)), threshold=0.85)
+    assert one.labels == (-1, -1, 1, 1)  # 0.9^3 = 0.729 is below 0.85
+
+
+def test_an_endpoint_is_asked_once_a_vote(serve, tmp_path):
+    server = serve(lambda body, number: said(f"hm \\boxed{{{body['seed'] % 2}}}"))
+    critic = Endpoint(server.url + "/", "critic-7b", api_key="sesame", temperature=0.5,
+                      max_tokens=99)
+    (one,) = labels.judge([TRACE], critic, n_votes=3, seed=1, journal=tmp_path / "a")
+    assert one.labels == (1, -1, None, None)  # seeds 1, 2, 3 vote 1, 0, 1
+    assert one.values[:2] == pytest.approx((2 / 3, 0))
+    assert (one.cost.generations, one.cost.tokens, critic.usage.calls) == (3, 21, 3)
+    body = sorted(server.bodies, key=lambda b: b["seed"])[0]
+    assert (body["model"], body["seed"], body["temperature"], body["max_tokens"]) == (
+        "critic-7b", 1, 0.5, 99)
+    assert body["messages"] == [{"role": "user", "content": question(TRACE)}]
+    path, headers = server.headers[0]
+    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer sesame"
+    assert "sesame" not in repr(critic) + (tmp_path / "a").read_text()
+    again = list(labels.judge([TRACE], critic, n_votes=3, seed=1, journal=tmp_path / "a"))
+    assert again[0].steps == one.steps and critic.usage.calls == 3
+
+
+def test_a_server_that_fails_for_the_moment_is_asked_again(serve):
+    replies = [(503, {}), (429, {}), (200, b"half of a"), said("\\boxed{-1}")]
+    server = serve(lambda body, number: replies[number])
+    critic = Endpoint(server.url, "m", pause=0.001)
+    assert critic.critique([TRACE], 1, seed=0) == [["\\boxed{-1}"]]
+    assert len(server.bodies) == 4
+
+
+def test_a_server_that_refuses_or_dies_is_named(serve):
+    server = serve(lambda body, number: (404, {"error": "no model m"}))
+    with pytest.raises(ValueError, match="refused the request: 404 .*no model m.*check the url"):
+        Endpoint(server.url, "m").critique([TRACE], 1, seed=0)
+    assert len(server.bodies) == 1
+    server = serve(lambda body, number: (500, {}))
+    with pytest.raises(OSError, match="did not answer in 2 tries, the last time: 500"):
+        Endpoint(server.url, "m", tries=2, pause=0.001).critique([TRACE], 1, seed=0)
+    server = serve(lambda body, number: (200, {"hello": 1}))
+    with pytest.raises(ValueError, match="must answer with choices.*'hello': 1.*OpenAI-compatible"):
+        Endpoint(server.url, "m").critique([TRACE], 1, seed=0)
+    with pytest.raises(OSError, match="did not answer in 1 tries.*Is the server running"):
+        Endpoint("http://127.0.0.1:9/v1", "m", tries=1).critique([TRACE], 1, seed=0)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="url must begin with http"):
+        Endpoint("localhost:8000", "m")
+    with pytest.raises(ValueError, match="at least 1 and temperature at least 0, got 8, 0"):
+        Endpoint("http://x", "m", tries=0)
+    with pytest.raises(ValueError, match="must have a method critique or score, got ToyPolicy"):
+        labels.judge([TRACE], toys.ToyPolicy())
+    with pytest.raises(ValueError, match="n_votes must be at least 1, got 0"):
+        labels.judge([TRACE], toys.Truth(), n_votes=0)
+    with pytest.raises(ValueError, match="Says.critique must return 3 texts for each of 1"):
+        list(labels.judge([TRACE], Says("\\boxed{0}"), n_votes=3))
