@@ -4,8 +4,6 @@ Owns where keys and values lie while rows are decoded. A prompt that begins anot
 store of its own: the longest is run once (`Runs`), and what the shorter need is its beginning. Rows
 admitted together (`Lot`) attend in two parts, to their run's store and to their own tokens, and
 the parts are joined by their log-sums. Does not know how tokens are drawn (`decoding` does).
-
-Against a copy of its prompt for every row, the textbook's way, two parts are RATIO.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,7 @@ from transformers import (
     DynamicCache,
     PreTrainedModel,
 )
+from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 NAME = "prmlab_lots"  # in transformers' table of attention functions
@@ -63,9 +62,6 @@ def _run(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]
     cache = DynamicCache(config=model.config)
     # Padding is on the right and attention causal: no mask is needed.
     model.base_model(input_ids=ids.to(model.device), past_key_values=cache, use_cache=True)
-    if any(layer.keys is None for layer in cache.layers):
-        raise ValueError(f"every layer of {type(model).__name__} must have keys of its own; sample "
-                         "it through a server with EndpointPolicy")
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
@@ -143,23 +139,6 @@ class Lot:
         for store, states in zip(self._own[layer], new, strict=True):
             store[:self.n, :, at] = states[:, :, 0]
         return [store[:self.n, :, :at + 1] for store in self._own[layer]]
-
-    def gather(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> list[torch.Tensor]:
-        """All that each branch sees, as if it were its own; for models that attend themselves."""
-        run, at = (torch.from_numpy(x).to(keys.device) for x in (
-            self.run, self.seen[:, None] + np.arange(self.n_own + 1)))
-        gathered = []
-        for store, own in zip(self.runs.layers[layer], self.append(layer, keys, values),
-                              strict=True):
-            whole = torch.nn.functional.pad(store.index_select(0, run), (0, 0, 0, at.shape[1]))
-            gathered.append(whole.scatter_(2, at[:, None, :, None].expand_as(own), own))
-        return gathered
-
-    def gathered_mask(self) -> torch.Tensor:
-        """What is added to the scores of what `gather` gives, [n, 1, 1, T + own]."""
-        keys, _ = self.runs.layers[0]
-        known = self.seen + self.n_own + 1
-        return hiding(known, keys.shape[2] + self.n_own + 1, keys)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -326,30 +305,39 @@ def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
     return two_parts(query, key, value, scale).transpose(1, 2), None
 
 
-def lets_plug(model: PreTrainedModel) -> bool:
-    """Whether the model takes an attention function; if not, `Lot.gather` serves it."""
-    return bool(model._supports_attention_backend)
+def check(model: PreTrainedModel) -> None:
+    """That rows of this model can be decoded so.
+
+    Raises:
+        ValueError: if it takes no attention function, or has layers that do not attend to all
+            that came before: sliding windows, states, keys shared between layers.
+    """
+    name, mend = type(model).__name__, "sample it through a server with EndpointPolicy"
+    if not model._supports_attention_backend:
+        raise ValueError(f"the model must take its attention function from transformers' table, "
+                         f"{name} has its own; {mend}")
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers} - {DynamicLayer}
+    if kinds:
+        raise ValueError(f"every layer of the model must attend to everything before, {name} has "
+                         f"others ({', '.join(sorted(k.__name__ for k in kinds))}); {mend}")
 
 
 @contextmanager
 def plugged(model: PreTrainedModel) -> Iterator[None]:
-    """The model attends by `attention` within, where it takes an attention function."""
+    """The model attends by `attention` within."""
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, AttentionMaskInterface()["sdpa"])
     before = model.config._attn_implementation
-    if lets_plug(model):
-        AttentionInterface.register(NAME, attention)
-        AttentionMaskInterface.register(NAME, AttentionMaskInterface()["sdpa"])
-        model.set_attn_implementation(NAME)
+    model.set_attn_implementation(NAME)
     try:
         yield
     finally:
-        if lets_plug(model):
-            model.set_attn_implementation(before)
+        model.set_attn_implementation(before)
 
 
-def positions_that_fit(model: PreTrainedModel) -> int:
-    """How many positions' keys and values a quarter of the free memory holds."""
-    each = sum(x.nbytes for pair in _run(model, [(0,)]) for x in pair)
-    return max(1, free_bytes(model.device) // 4 // each)
+def position_bytes(model: PreTrainedModel) -> int:
+    """What the keys and values of one position take."""
+    return sum(x.nbytes for pair in _run(model, [(0,)]) for x in pair)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -359,10 +347,16 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + kept
     free = [2**31]
     with suppress(OSError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = [1024 * int(next(x for x in lines if x.startswith("MemAvailable")).split()[1])]
-    with suppress(OSError, ValueError):  # "max" is no number: a container without a limit
+        free = [1024 * _figure(Path("/proc/meminfo"), "MemAvailable:")]
+    with suppress(OSError, ValueError, StopIteration):  # a container's; "max" is no number
         group = Path("/sys/fs/cgroup")
         free.append(int((group / "memory.max").read_text())
-                    - int((group / "memory.current").read_text()))
-    return max(0, min(free))
+                    - int((group / "memory.current").read_text())
+                    + _figure(group / "memory.stat", "inactive_file"))
+    return min(free)
+
+
+def _figure(path: Path, name: str) -> int:
+    """The number after a name, in a file with one on each line."""
+    return next(int(line.split()[1]) for line in path.read_text().splitlines()
+                if line.startswith(name + " "))

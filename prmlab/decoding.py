@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from transformers import Cache, PreTrainedModel
 
-from prmlab.attention import Layout, Lot, Runs, lets_plug
+from prmlab.attention import Layout, Lot, Runs
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, the step of SplitMix64
 MAX_ROWS = 2048  # decoded at once: enough to spread what a step costs besides arithmetic
-CHANCES = 2**22  # probabilities worked on at once when tokens are drawn: bounds the memory
+LOGITS = 2**27  # held at once, at most
+CHANCES = 2**22  # probabilities worked on at once when tokens are drawn
 ACTIVE = np.dtype([
     ("row", "i8"),       # its number in the call
     ("key", "u8"),       # the start of its stream
@@ -82,7 +83,7 @@ class Slots(Cache):
     of a prompt that have drawn the same so far are run as one: `merged` counts what that saved.
 
     Args:
-        model: within `attention.plugged`, where it lets itself be.
+        model: within `attention.plugged`.
         max_new: most tokens drawn for a row.
         max_length: most ids of a prompt and its drawn tokens together.
         batch_tokens: positions held at once, prompts' and own, counted as if every row drew as
@@ -95,13 +96,13 @@ class Slots(Cache):
         self.model, self.rows, self.max_new, self.max_length = model, rows, max_new, max_length
         self._own = min(max_new, max_length)
         longest = len(rows.runs[0]) if rows.runs else 0
-        self.size = max(1, min(MAX_ROWS, len(rows.keys), batch_tokens // (self._own + longest)))
+        self.size = max(1, min(MAX_ROWS, LOGITS // model.config.vocab_size, len(rows.keys),
+                               batch_tokens // (self._own + longest)))
         self.active, self.lots = np.zeros(0, dtype=ACTIVE), list[Lot]()
         self.drawn = np.zeros((self.size, max_new), dtype=np.int64)
         self.batch_tokens = batch_tokens
         self.prompt_tokens = self.merged = 0
         self._places = list(range(self.size))
-        self._plugged = lets_plug(model)
         self._next = 0  # the first run not yet run
         self._ready: _Ready | None = None
         self._layout: Layout | None = None  # of the rows as they are now
@@ -114,8 +115,6 @@ class Slots(Cache):
     def refill(self) -> int:
         """Put waiting rows into free slots, in lots so that prompts run as batches too; `n`."""
         while self.n == 0 or self.size - self.n >= max(1, self.size // 4):
-            if self.lots and not self._plugged:
-                break
             if self._ready is None and not self._prefill():
                 break
             room = (self.batch_tokens - self._held()) // self._own
@@ -174,8 +173,6 @@ class Slots(Cache):
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int,
                *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
         """Called by the model just before a layer attends: what it is to attend to."""
-        if not self._plugged:
-            return self.lots[0].gather(layer_idx, key_states, value_states)
         key_states.two_parts = partial(self._attend, layer_idx)
         return key_states, value_states
 
@@ -186,21 +183,15 @@ class Slots(Cache):
         return self._layout.attend(layer, *states)
 
     def _forward(self, token: np.ndarray, position: np.ndarray) -> torch.Tensor:
-        # Plugged, the mask is not looked at; that there is one keeps the model from making one.
-        mask = (torch.zeros(1, 1, 1, 1, device=self.model.device) if self._plugged else
-                self.lots[0].gathered_mask())
-        name, self._attended = type(self.model).__name__, 0
-        try:
-            logits = self.model(input_ids=self._tensor(token)[:, None], attention_mask=mask,
-                                position_ids=self._tensor(position)[:, None],
-                                past_key_values=self, use_cache=True).logits[:, -1]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} cannot be decoded row by row ({error}); sample it through a "
-                             "server with EndpointPolicy") from error
-        if self._plugged and self._attended != len(self.lots[0].runs.layers):
-            raise ValueError(f"{name} must attend to its keys as its cache gives them, "
-                             f"{self._attended} layers did; sample it through a server with "
-                             "EndpointPolicy")
+        # The mask is not looked at; that there is one keeps the model from making one.
+        mask, self._attended = torch.zeros(1, 1, 1, 1, device=self.model.device), 0
+        logits = self.model(input_ids=self._tensor(token)[:, None], attention_mask=mask,
+                            position_ids=self._tensor(position)[:, None],
+                            past_key_values=self, use_cache=True).logits[:, -1]
+        if self._attended != len(self.lots[0].runs.layers):
+            raise ValueError(f"{type(self.model).__name__} must attend to its keys as its cache "
+                             f"gives them, {self._attended} layers did; sample it through a "
+                             "server with EndpointPolicy")
         return logits
 
     def _choose(self, logits: torch.Tensor, temperature: float) -> np.ndarray:
@@ -208,9 +199,9 @@ class Slots(Cache):
             return logits.argmax(-1).cpu().numpy()
         counter = self.active["key"] + GOLDEN * (self.active["count"] + 1).astype(np.uint64)
         uniform = self._tensor((mix(counter) >> np.uint64(11)) * 2.0**-53)  # [0, 1)
-        new = []
-        for some in torch.arange(len(logits)).split(max(1, CHANCES // logits.shape[1])):
-            rows = slice(int(some[0]), int(some[-1]) + 1)
+        new, at_once = [], max(1, CHANCES // logits.shape[1])
+        for first in range(0, len(logits), at_once):
+            rows = slice(first, first + at_once)
             mass = torch.softmax(logits[rows].float() / temperature, -1).cumsum(
                 -1, dtype=torch.float64)
             # The first id whose cumulative mass exceeds the level: never one of mass zero.

@@ -1,25 +1,26 @@
 """Models behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, and others.
 
 `Server` owns how such a server is spoken to: JSON over HTTP by the standard library, tries and
-waits, errors that say what to mend. `EndpointPolicy` continues traces through `/completions`.
-Keys come from the environment alone. Does not load a model, and knows no token ids.
+waits, errors that say what to mend. `EndpointPolicy` continues traces through `/completions`
+(`judging.Endpoint` asks `/chat/completions`). Keys come from the environment alone. Knows no
+token ids.
 """
 
 import json
 import os
 import time
-import urllib.error
-import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
-from http.client import HTTPException
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from prmlab import answers
-from prmlab.traces import Trace
+from prmlab.bars import bar
+from prmlab.traces import Problem, Trace
 from prmlab.usage import Usage
 
 WORTH_ANOTHER_TRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -27,6 +28,7 @@ LONGEST_WAIT = 60.0  # seconds between tries, whatever the server asks for
 ROUNDS = 8  # of asking again for steps that came back empty
 ENDED = {"stop", "eos", "eos_token", "stop_sequence"}  # finish reasons: not cut at a limit
 HERE = {"localhost", "127.0.0.1", "::1"}
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class Server:
@@ -83,63 +85,60 @@ class Server:
         for attempt in range(self.tries):
             if attempt:
                 time.sleep(min(LONGEST_WAIT, max(wait, self.pause * 2**(attempt - 1))))
-            wait = 0.0
             try:
-                reply = self._send(where, data)
-            except urllib.error.HTTPError as error:
-                said = f"{error.code} {error.reason}: {_excerpt(error)}"
-                wait = _seconds(error.headers.get("Retry-After"))
-                if error.code not in WORTH_ANOTHER_TRY:
-                    raise ValueError(f"{where} refused the request: {said}. {self._mend(error.code)}"
-                                     ) from None
+                status, reply, wait = self._send(where, data)
+            except OSError as error:  # refused, reset, timed out, cut short
+                said, wait = f"{type(error).__name__}: {error}", 0.0
                 continue
-            except (OSError, HTTPException) as error:  # refused, reset, timed out, cut short
-                said = f"{type(error).__name__}: {error}"
-                continue
-            try:
-                made = json.loads(reply)
-            except ValueError as error:
-                said = f"an answer that is no JSON ({error}): {reply[:80]!r}"
-                continue
-            if isinstance(made, dict):
+            excerpt = repr(reply[:400].decode(errors="replace"))
+            if status in WORTH_ANOTHER_TRY:
+                said = f"{status} {excerpt}"
+            elif status != 200:
+                raise ValueError(f"{where} refused the request: {status} {excerpt}. "
+                                 f"{self._mend(status)}")
+            elif isinstance(made := _parsed(reply), dict):
                 return made
-            said = f"an answer that is no JSON object: {reply[:80]!r}"
+            else:
+                said = f"an answer that is no JSON object, {excerpt}"
         raise OSError(f"{where} gave no answer in {self.tries} tries, the last time: {said}. Is the "
                       "server running, and this its address? A journal keeps what was done: run "
                       "the same call again")
 
-    def _send(self, where: str, data: bytes) -> bytes:
+    def _send(self, where: str, data: bytes) -> tuple[int, bytes, float]:
+        """Status, what is answered, and after how many seconds the server wants to be asked."""
+        import urllib.request as web  # slow to import, and rarely needed
+        from http.client import HTTPException
+
         headers = {"Content-Type": "application/json"}
         if self.key_variable is not None:
             headers["Authorization"] = f"Bearer {os.environ.get(self.key_variable, '')}"
-        request = urllib.request.Request(where, data, headers)
-        direct = [urllib.request.ProxyHandler({})] if self._direct else []
-        opener = urllib.request.build_opener(_NoRedirection, *direct)
-        with opener.open(request, timeout=self.timeout) as reply:
-            return reply.read()
+        opener = web.OpenerDirector()  # without the handlers that raise, or follow redirections
+        for handler in (web.ProxyHandler({} if self._direct else None), web.HTTPHandler(),
+                        web.HTTPSHandler()):
+            opener.add_handler(handler)
+        try:
+            with opener.open(web.Request(where, data, headers), timeout=self.timeout) as reply:
+                return reply.status, reply.read(), _seconds(reply.headers.get("Retry-After"))
+        except HTTPException as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
 
-    def _mend(self, code: int) -> str:
-        if code in (401, 403):
+    def _mend(self, status: int) -> str:
+        if status in (401, 403):
             return (f"Is the key in {self.key_variable} right?" if self.key_variable else
                     "It wants a key: put it into an environment variable, and name that with "
                     "key_variable")
-        if code == 404:
+        if status == 404:
             return "Check the url (most servers' ends in /v1) and the model's name"
-        if 300 <= code < 400:
-            return "Give the url that it points to"
+        if 300 <= status < 400:
+            return "Redirections are not followed: give the url that it points to"
         return "Check the model's name, and that prompt and max_tokens fit its context"
 
 
-class _NoRedirection(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-def _excerpt(error: urllib.error.HTTPError) -> str:
+def _parsed(reply: bytes) -> Any:
     try:
-        return repr(error.read(400).decode(errors="replace"))
-    except (OSError, HTTPException):
-        return "nothing more"
+        return json.loads(reply)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _seconds(text: str | None) -> float:
@@ -149,9 +148,48 @@ def _seconds(text: str | None) -> float:
         return 0.0
 
 
+def reported(reply: Mapping[str, Any]) -> Usage:
+    """The tokens that a server says an answer took."""
+    said = reply.get("usage")
+    said = said if isinstance(said, dict) else {}
+    known = [said.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if all(isinstance(count, int) for count in known):
+        return Usage(prompt_tokens=known[0], new_tokens=known[1])
+    return Usage(uncounted=1)
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item], n: int) -> list[Result]:
+    """`work(item)` of each, in order, by `n` threads; once one has failed no more are begun."""
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and rarely needed
+
+    results = []
+    with ThreadPoolExecutor(n) as pool, bar(len(items), "request") as shown:
+        for result in pool.map(work, items):
+            results.append(result)
+            shown.update(1)
+    return results
+
+
+def states_answer(step: str) -> bool:
+    """Whether a step says what the answer is."""
+    return answers.extract(step) is not None
+
+
 def plain_prompt(prefix: Trace, separator: str = "\n") -> str:
     """The problem's text and each step, every one followed by the separator."""
     return "".join(part + separator for part in (prefix.problem.text, *prefix.steps))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One request: `n` samples of a prefix, after `before` others; `stream` names its seeds."""
+
+    prompt: str
+    stream: str
+    prefix: int
+    n: int
+    before: int
+    round: int
 
 
 class EndpointPolicy:
@@ -184,7 +222,7 @@ class EndpointPolicy:
 
     def __init__(self, url: str, model: str, *, separator: str = "\n",
                  prompt: Callable[[Trace], str] | None = None,
-                 ends: Callable[[str], bool] | None = None, max_tokens: int = 1024,
+                 ends: Callable[[str], bool] = states_answer, max_tokens: int = 1024,
                  step_tokens: int = 256, parallel: int = 16,
                  extra: Mapping[str, Any] | None = None, **options: Any):
         if min(max_tokens, step_tokens, parallel) < 1 or not separator:
@@ -192,8 +230,8 @@ class EndpointPolicy:
                              f"separator not empty, got {max_tokens}, {step_tokens}, {parallel} "
                              f"and {separator!r}")
         self.server, self.model, self.separator = Server(url, **options), model, separator
-        self.prompt = prompt or (lambda prefix: plain_prompt(prefix, separator))
-        self.ends = ends or (lambda step: answers.extract(step) is not None)
+        self.prompt = prompt or partial(plain_prompt, separator=separator)
+        self.ends = ends
         self.max_tokens, self.step_tokens, self.parallel = max_tokens, step_tokens, parallel
         self.extra = dict(extra or {})
         self.usage = Usage()
@@ -207,7 +245,20 @@ class EndpointPolicy:
         vars(self).update(state, _lock=Lock())
 
     def __repr__(self) -> str:
-        return f"EndpointPolicy({self.model!r} at {self.server.url!r})"
+        return (f"EndpointPolicy({self.model!r} at {self.server.url!r}, max_tokens="
+                f"{self.max_tokens}, step_tokens={self.step_tokens}, extra={self.extra})")
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what decides the samples: the model by its name, the prompt's form, settings.
+
+        Where the server is does not count; what it runs under that name is not known here.
+        """
+        form = self.prompt(Trace(Problem("id", "text", None, "family"), ("step", "step")))
+        ends = getattr(self.ends, "__qualname__", type(self.ends).__qualname__)
+        said = json.dumps([form, self.separator, ends, self.max_tokens, self.step_tokens,
+                           self.extra], sort_keys=True)
+        return f"{self.model} {blake2b(said.encode(), digest_size=16).hexdigest()}"
 
     def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                  temperature: float = 1.0) -> list[list[Trace]]:
@@ -247,23 +298,25 @@ class EndpointPolicy:
             raise ValueError(f"n must be at least 1 and temperature at least 0, got {n} and "
                              f"{temperature}")
         began, different = time.perf_counter(), n if temperature else 1  # greedy: all are equal
-        asks, seen = [], dict[str, int]()
+        asks, seen = [], Counter[str]()
         for prompt in map(self.prompt, prefixes):
-            seen[prompt] = seen.get(prompt, -1) + 1
             asks.append((prompt, f"{seed} {seen[prompt] if temperature else 0}"))
+            seen[prompt] += 1
         made: list[list[Trace]] = [[] for _ in prefixes]
         cut = 0
         for round in range(ROUNDS):
-            jobs = [job for i, row in enumerate(made)
-                    for job in self._jobs(i, different - len(row))]
+            jobs = [_Job(*asks[i], i, n_asked, len(row) + before, round)
+                    for i, row in enumerate(made)
+                    for n_asked, before in self._parts(different - len(row))]
             if not jobs:
                 break
-            for i, choices in self._ask_all(jobs, asks, made, temperature, one_step,
-                                            round):
+            replies = in_parallel(partial(self._ask, temperature, one_step), jobs, self.parallel)
+            for job, choices in zip(jobs, replies, strict=True):
+                self._heeds_n &= len(choices) == job.n
                 for choice in choices:
-                    trace, whole = self._trace(prefixes[i], choice, one_step)
+                    trace, whole = self._trace(prefixes[job.prefix], choice, one_step)
                     if trace is not None:
-                        made[i].append(trace)
+                        made[job.prefix].append(trace)
                         cut += not whole
         for prefix, row in zip(prefixes, made, strict=True):
             if len(row) < different:
@@ -275,32 +328,21 @@ class EndpointPolicy:
                                 seconds=time.perf_counter() - began)
         return [row * (n // different) for row in made]
 
-    def _jobs(self, i: int, lacking: int) -> list[tuple[int, int, int]]:
-        """Requests for what prefix `i` lacks: (prefix, samples asked for, samples before)."""
+    def _parts(self, lacking: int) -> list[tuple[int, int]]:
+        """How to ask for that many samples: of each request its `n`, and how many go before."""
         if self._heeds_n:
-            return [(i, lacking, 0)] if lacking else []
-        return [(i, 1, k) for k in range(lacking)]
+            return [(lacking, 0)] if lacking else []
+        return [(1, k) for k in range(lacking)]
 
-    def _ask_all(self, jobs: Sequence[tuple[int, int, int]], asks: Sequence[tuple[str, str]],
-                 made: Sequence[list[Trace]], temperature: float, one_step: bool, round: int
-                 ) -> list[tuple[int, list[dict[str, Any]]]]:
-        """What the server answers to each job, the jobs' order kept."""
-        def ask(job: tuple[int, int, int]) -> list[dict[str, Any]]:
-            i, n, before = job
-            prompt, stream = asks[i]
-            name = f"{stream} {len(made[i]) + before} {round} {prompt}".encode()
-            body = {"model": self.model, "prompt": prompt, "n": n, "temperature": temperature,
-                    "seed": int.from_bytes(blake2b(name, digest_size=4).digest()) >> 1,
-                    "max_tokens": self.step_tokens if one_step else self.max_tokens}
-            if one_step:
-                body["stop"] = [self.separator]
-            return self._choices(self.server.post("completions", {**body, **self.extra}))[:n]
-
-        with ThreadPoolExecutor(self.parallel) as pool:
-            answered = list(pool.map(ask, jobs))
-        self._heeds_n &= all(len(choices) == n for (_, n, _), choices in
-                             zip(jobs, answered, strict=True))
-        return [(i, choices) for (i, _, _), choices in zip(jobs, answered, strict=True)]
+    def _ask(self, temperature: float, one_step: bool, job: "_Job") -> list[dict[str, Any]]:
+        """The choices that the server gives."""
+        name = f"{job.stream} {job.before} {job.round} {job.prompt}".encode()
+        body = {"model": self.model, "prompt": job.prompt, "n": job.n, "temperature": temperature,
+                "seed": int.from_bytes(blake2b(name, digest_size=4).digest()) >> 1,
+                "max_tokens": self.step_tokens if one_step else self.max_tokens}
+        if one_step:
+            body["stop"] = [self.separator]
+        return self._choices(self.server.post("completions", {**body, **self.extra}))[:job.n]
 
     def _choices(self, reply: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The choices of an answer, its tokens counted."""
@@ -310,13 +352,8 @@ class EndpointPolicy:
             raise ValueError(f"{self.server.url}/completions must answer with choices that have a "
                              f"text, got {str(reply)[:200]!r}; is it an OpenAI-compatible server "
                              "with a completions endpoint?")
-        counts = reply.get("usage")
-        counts = counts if isinstance(counts, dict) else {}
-        known = [counts.get(name) for name in ("prompt_tokens", "completion_tokens")]
         with self._lock:
-            self.usage += (Usage(prompt_tokens=known[0], new_tokens=known[1])
-                           if all(isinstance(count, int) for count in known)
-                           else Usage(uncounted=1))
+            self.usage += reported(reply)
         return choices
 
     def _trace(self, prefix: Trace, choice: Mapping[str, Any], one_step: bool

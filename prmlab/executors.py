@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice
 from os import PathLike
-from types import SimpleNamespace
 from typing import Any, Protocol
 
+from prmlab.bars import bar
 from prmlab.evidence import Labelled
 from prmlab.journal import Journal
 from prmlab.traces import Trace
@@ -78,18 +78,10 @@ def label_all(
     chunks, executor = _chunks(traces, chunk_size), executor or InProcess()
     with (nullcontext() if journal is None else Journal(journal, settings) as book,
           closing(_in_order(work, model, chunks, book, executor)) as rows,
-          _bar(n_traces) as bar):
+          bar(n_traces, "trace") as shown):
         for one in rows:
             yield one
-            bar.update()
-
-
-def _bar(total: int | None) -> Any:
-    try:
-        from tqdm import tqdm  # the `learn` extra brings it; without it nothing is shown
-    except ImportError:
-        return nullcontext(SimpleNamespace(update=lambda: None))
-    return tqdm(total=total, delay=2, mininterval=1, unit="trace")
+            shown.update()
 
 
 def _in_order(work: Work, model: Any, chunks: Iterator[Chunk], book: Journal | None,

@@ -2,22 +2,22 @@
 
 Owns the question, in ProcessBench's form: paragraphs in numbered tags, counted from 0, the index
 of the first wrong one in \\boxed{}, -1 for none; and reading it back. -1 exists only there: here
-"no error" is `None`. Speaks to any server with OpenAI's chat completions, by the standard library
-alone. Does not vote (`labels.judge` does) nor know the truth.
+"no error" is `None`. Does not vote (`labels.judge` does), nor know the truth, nor how a server is
+spoken to (`endpoints` does).
 """
 
 import json
 import re
-import threading
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
+from prmlab.endpoints import Server, in_parallel, reported
 from prmlab.traces import Trace
+from prmlab.usage import Usage
 
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\text\{)?\s*(-?\d{1,6})\s*\}")
-_WORTH_ANOTHER_TRY = {408, 429, 500, 502, 503, 504}
 
 
 @runtime_checkable
@@ -62,54 +62,53 @@ def read_vote(text: str, n_steps: int) -> int | None:
     return None if index == -1 else index
 
 
-@dataclass(frozen=True)
-class EndpointUsage:
-    """What a server has reported so far: `policy_tokens` counts prompts and answers."""
-
-    calls: int = 0
-    policy_tokens: int = 0
-
-
 class Endpoint:
     """A critic behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, and others).
 
     Every critique is a request of its own, with the seed `seed + i` for the i-th of a trace, so
-    that servers which ignore `n` work too. Requests that fail for the moment (a timeout, too many
-    requests, a server error) are repeated, after 1, 2, 4 ... times `pause`.
+    that servers which ignore `n` work too. `usage` sums what the server says it has cost.
 
     Args:
         url: the server's base, such as "http://localhost:8000/v1".
-        model: the name the server knows it by.
-        api_key: sent as a bearer token; it is not shown in the repr.
+        model: the name by which the server knows it.
         temperature: of the sampling, >= 0.
         max_tokens: most tokens of one critique.
-        timeout: seconds for one request.
         parallel: requests at a time.
-        tries: requests for one critique before giving up, >= 1.
-        pause: seconds before the second try.
+        extra: more fields of each request, such as `{"top_p": 0.95}`.
+        options: as for `endpoints.Server`.
 
     Raises:
-        ValueError: if the url is not http(s), or a number is out of its range.
+        ValueError: as `endpoints.Server`, and if a number is out of its range.
     """
 
-    def __init__(self, url: str, model: str, *, api_key: str | None = None,
-                 temperature: float = 1.0, max_tokens: int = 4096, timeout: float = 300.0,
-                 parallel: int = 8, tries: int = 4, pause: float = 1.0):
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"url must begin with http:// or https://, got {url!r}; give the "
-                             "server's base, such as http://localhost:8000/v1")
-        if min(parallel, tries, max_tokens) < 1 or temperature < 0:
-            raise ValueError(f"parallel, tries and max_tokens must be at least 1 and temperature "
-                             f"at least 0, got {parallel}, {tries}, {max_tokens}, {temperature}")
-        self.url, self.model, self._api_key = url.rstrip("/"), model, api_key
-        self.temperature, self.max_tokens, self.timeout = temperature, max_tokens, timeout
-        self.parallel, self.tries, self.pause = parallel, tries, pause
-        self.usage = EndpointUsage()
-        self._lock = threading.Lock()
+    def __init__(self, url: str, model: str, *, temperature: float = 1.0, max_tokens: int = 4096,
+                 parallel: int = 8, extra: Mapping[str, Any] | None = None, **options: Any):
+        if min(parallel, max_tokens) < 1 or not temperature >= 0:
+            raise ValueError(f"parallel and max_tokens must be at least 1 and temperature at "
+                             f"least 0, got {parallel}, {max_tokens} and {temperature}")
+        self.server, self.model, self.temperature = Server(url, **options), model, temperature
+        self.max_tokens, self.parallel, self.extra = max_tokens, parallel, dict(extra or {})
+        self.usage = Usage()
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def __repr__(self) -> str:
-        return (f"Endpoint({self.model!r}, temperature={self.temperature}, "
-                f"max_tokens={self.max_tokens})")
+        return f"Endpoint({self.model!r} at {self.server.url!r}, {self._settings})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what decides the critiques; where the server is does not count."""
+        return f"Endpoint({self.model!r}, {self._settings})"
+
+    @property
+    def _settings(self) -> str:
+        return (f"temperature={self.temperature}, max_tokens={self.max_tokens}, "
+                f"extra={json.dumps(self.extra, sort_keys=True)}")
 
     def critique(self, traces: Sequence[Trace], n: int, *, seed: int) -> list[list[str]]:
         """`n` critiques of each trace, `[B][n]`, in order.
@@ -118,50 +117,21 @@ class Endpoint:
             ValueError: if the server refuses a request, with what it says.
             OSError: if it cannot be reached, or fails in every try.
         """
-        from concurrent.futures import ThreadPoolExecutor  # slow to import, and rarely needed
-
         asked = [(question(trace), seed + i) for trace in traces for i in range(n)]
-        with ThreadPoolExecutor(self.parallel) as pool:
-            texts = list(pool.map(lambda pair: self._ask(*pair), asked))
+        texts = in_parallel(self._ask, asked, self.parallel)
         return [texts[i:i + n] for i in range(0, len(texts), n)]
 
-    def _ask(self, text: str, seed: int) -> str:
+    def _ask(self, asked: tuple[str, int]) -> str:
+        text, seed = asked
         body = {"model": self.model, "messages": [{"role": "user", "content": text}],
                 "temperature": self.temperature, "max_tokens": self.max_tokens, "seed": seed}
-        reply = self._post(json.dumps(body).encode())
+        reply = self.server.post("chat/completions", {**body, **self.extra})
         try:
-            said = reply["choices"][0]["message"]["content"] or ""
-            tokens = int((reply.get("usage") or {}).get("total_tokens", 0))
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise ValueError(f"{self.url} must answer with choices[0].message.content, got "
-                             f"{str(reply)[:200]!r}; is it an OpenAI-compatible server?") from None
+            said = (reply["choices"][0]["message"]["content"] or "").strip()
+        except (AttributeError, KeyError, IndexError, TypeError):
+            raise ValueError(f"{self.server.url}/chat/completions must answer with "
+                             f"choices[0].message.content, got {str(reply)[:200]!r}; is it an "
+                             "OpenAI-compatible server?") from None
         with self._lock:
-            self.usage = EndpointUsage(self.usage.calls + 1, self.usage.policy_tokens + tokens)
+            self.usage += replace(reported(reply), calls=1, samples=1)
         return said
-
-    def _post(self, body: bytes) -> Any:
-        import urllib.error  # as above
-        import urllib.request
-
-        headers = {"Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        request = urllib.request.Request(f"{self.url}/chat/completions", body, headers)
-        for attempt in range(self.tries):
-            if attempt:
-                time.sleep(self.pause * 2**(attempt - 1))
-            try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                    return json.loads(reply.read())
-            except urllib.error.HTTPError as error:
-                said = f"{error.code} {error.read(300).decode(errors='replace')!r}"
-                if error.code not in _WORTH_ANOTHER_TRY:
-                    raise ValueError(f"{self.url} refused the request: {said}; check the url, the "
-                                     "model's name and the api_key") from None
-            except json.JSONDecodeError as error:
-                said = f"an answer that is no JSON ({error})"
-            except OSError as error:  # refused, reset, timed out
-                said = str(error)
-        raise OSError(f"{self.url} did not answer in {self.tries} tries, the last time: {said}. Is "
-                      "the server running? Run the same call again with a journal, it goes on "
-                      "from there")

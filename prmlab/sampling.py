@@ -7,12 +7,10 @@ moves a token about once in a million. How tokens are drawn is `decoding`'s; how
 in ids is `tokens`'s. Does not know what a right step is.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from hashlib import blake2b
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -20,17 +18,21 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from tqdm import tqdm
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from prmlab import pretrained, tokens
-from prmlab.attention import plugged, positions_that_fit
+from prmlab.attention import check, free_bytes, plugged, position_bytes
+from prmlab.bars import bar
 from prmlab.decoding import Rows, Slots
-from prmlab.endpoints import EndpointPolicy
 from prmlab.traces import Trace
-from prmlab.usage import Sums, Usage
+from prmlab.usage import Usage
 
-__all__ = ["EndpointPolicy", "LocalPolicy", "Sums", "Usage"]
+LEAST_BYTES = 2**26  # for keys and values, however little seems to be free
 
 
 class LocalPolicy:
@@ -39,7 +41,7 @@ class LocalPolicy:
     `usage` holds what it has cost since it was made. Calls from several threads take turns.
 
     Args:
-        model: any transformers causal LM whose layers all attend to everything before.
+        model: a transformers causal LM whose layers all attend to everything before.
         tokenizer: its tokenizer; the end of a trace is its eos.
         separator: the text between steps, as in training.
         max_new_tokens: most tokens drawn for one sample.
@@ -54,10 +56,7 @@ class LocalPolicy:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  separator: str = tokens.SEPARATOR, max_new_tokens: int = 256,
                  batch_tokens: int | None = None, source: str = "policy"):
-        kinds = set(getattr(model.config, "layer_types", None) or ()) - {"full_attention"}
-        if kinds:
-            raise ValueError(f"every layer must be full attention, this model has "
-                             f"{sorted(kinds)}; sample it through a server with EndpointPolicy")
+        check(model)
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer must have an eos token, which ends a trace; set "
                              "tokenizer.eos_token")
@@ -67,10 +66,11 @@ class LocalPolicy:
         self.model, self.tokenizer, self.separator = model.eval(), tokenizer, separator
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
         self.source = source
-        self.max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
+        self.max_length = _longest(model.config)
         self.usage = Usage()
         self._lock = Lock()
         self._marks: _Marks | None = None
+        self._position_bytes: int | None = None
 
     @classmethod
     def load(cls, name: str | PathLike[str], *, device: str | None = None,
@@ -80,9 +80,8 @@ class LocalPolicy:
         Args:
             device: where to run; a GPU if there is one by default.
             dtype: of the weights, such as "bfloat16"; "auto" takes that where the device
-                multiplies it itself (GPUs, processors with AMX: about twice as fast), else
-                float32. By default as stored. In bfloat16 rounding is coarse, and what is drawn
-                does depend on the batch.
+                multiplies it itself (GPUs, processors with AMX), else float32. By default as
+                stored. In bfloat16 rounding is coarse: what is drawn depends on the batch.
             options: as for the constructor.
 
         Raises:
@@ -112,17 +111,8 @@ class LocalPolicy:
         Where the files lie, the device and the batch's size do not count. Computed once, on
         first use: weights that are changed later keep the old name.
         """
-        config = self.model.config.to_diff_dict()
-        for name in ("_name_or_path", "architectures", "dtype", "transformers_version"):
-            config.pop(name, None)
-        named = blake2b(digest_size=16)
-        named.update(json.dumps(
-            [config, sorted(self.tokenizer.get_vocab().items()), self.tokenizer.eos_token_id,
-             self.separator, self.max_new_tokens], sort_keys=True, default=str).encode())
-        for name, weights in sorted(self.model.state_dict().items()):
-            named.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-            named.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return f"{type(self.model).__name__} {named.hexdigest()}"
+        return pretrained.fingerprint(self.model, self.tokenizer, self.separator,
+                                      self.max_new_tokens)
 
     def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                  temperature: float = 1.0) -> list[list[Trace]]:
@@ -199,25 +189,30 @@ class LocalPolicy:
                 ) -> tuple[list[list[int]], Usage]:
         drawn: list[list[int]] = [[] for _ in rows.keys]
         slots = Slots(self.model, rows, max_new=self.max_new_tokens, max_length=self.max_length,
-                      batch_tokens=self.batch_tokens or positions_that_fit(self.model))
+                      batch_tokens=self.batch_tokens or self._fitting())
         marks = self._step_marks() if one_step else None
-        bar = tqdm(total=len(drawn), delay=2, mininterval=1, unit="trace")
         n_new = n_cut = 0
-        while slots.refill():
-            n_new += slots.n
-            new = slots.draw(temperature, marks.barred if marks else None)
-            ended = new == self.tokenizer.eos_token_id
-            if marks:
-                ended |= slots.active["stepped"]
-                slots.active["stepped"] |= marks.closes(slots.last(len(marks.between)))
-            full = slots.active["count"] == slots.active["limit"]
-            n_cut += int((full & ~ended & ~slots.active["stepped"]).sum())
-            for row, ids in slots.release(ended | full):
-                drawn[row] = ids
-                bar.update()
-        bar.close()
+        with bar(len(drawn), "trace") as shown:
+            while slots.refill():
+                n_new += slots.n
+                new = slots.draw(temperature, marks.barred if marks else None)
+                ended = new == self.tokenizer.eos_token_id
+                if marks:
+                    ended |= slots.active["stepped"]
+                    slots.active["stepped"] |= marks.closes(slots.last(len(marks.between)))
+                full = slots.active["count"] == slots.active["limit"]
+                n_cut += int((full & ~ended & ~slots.active["stepped"]).sum())
+                for row, ids in slots.release(ended | full):
+                    drawn[row] = ids
+                    shown.update()
         return drawn, Usage(cut=n_cut, prompt_tokens=slots.prompt_tokens, new_tokens=n_new,
                             merged=slots.merged)
+
+    def _fitting(self) -> int:
+        """How many positions' keys and values a quarter of the free memory holds."""
+        if self._position_bytes is None:
+            self._position_bytes = position_bytes(self.model)
+        return max(LEAST_BYTES, free_bytes(self.model.device) // 4) // self._position_bytes
 
     def _step_marks(self) -> "_Marks":
         if self._marks is None:
@@ -229,6 +224,15 @@ class LocalPolicy:
             barred = torch.tensor([self.tokenizer.eos_token_id, *sorted(blank)])
             self._marks = _Marks(np.array(between), holds, barred.to(self.model.device))
         return self._marks
+
+
+def _longest(config: PreTrainedConfig) -> int:
+    """Most ids of a row."""
+    longest = getattr(config, "max_position_embeddings", None) or 2**31
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # further on, rows would depend on the longest one
+        longest = min(longest, rope["original_max_position_embeddings"])
+    return longest
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

@@ -1,12 +1,11 @@
 """EndpointPolicy and Server against a server on this machine that plays OpenAI's, well or badly."""
 
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from copy import deepcopy
 
 import pytest
 
+from prmlab import labels
 from prmlab.endpoints import EndpointPolicy, Server, plain_prompt
 from prmlab.protocols import Policy
 from prmlab.traces import Problem, Trace
@@ -17,67 +16,6 @@ TEXT = "2 + 3 = 5\n5 * 4 = 20\nAnswer: 20\n"  # 3 steps
 
 def prefix(text="two?", *steps):
     return Trace(Problem(text, text, "20", "test"), steps)
-
-
-class Playing:
-    """A server whose answers a function of (number of the request, its JSON) decides.
-
-    It returns `(status, body)`: an object is sent as JSON, bytes as they are, or a whole
-    `(status, body, headers)`. `bodies` and `headers` keep what was asked; `most` is how many
-    requests were open at once.
-    """
-
-    def __init__(self, answer):
-        self.bodies, self.headers, self.paths = [], [], []
-        self.open = self.most = 0
-        lock, playing = threading.Lock(), self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with lock:
-                    number = len(playing.bodies)
-                    playing.bodies.append(body)
-                    playing.headers.append(dict(self.headers))
-                    playing.paths.append(self.path)
-                    playing.open += 1
-                    playing.most = max(playing.most, playing.open)
-                status, said, *more = answer(number, body)
-                with lock:
-                    playing.open -= 1
-                said = said if isinstance(said, bytes) else json.dumps(said).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Length", str(len(said)))
-                    for name, value in (more[0] if more else {}).items():
-                        self.send_header(name, value)
-                    self.end_headers()
-                    self.wfile.write(said)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the other side gave up
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-
-@pytest.fixture
-def play():
-    """A function that starts a server with the given answers."""
-    started = []
-
-    def start(answer):
-        started.append(Playing(answer))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.server.shutdown()
-        one.server.server_close()
 
 
 def says(*texts, n=None, reason="stop", usage=True, **more):
@@ -99,7 +37,7 @@ def policy_at(server, **options):
 def test_complete_reads_steps_and_counts_what_the_server_says(play):
     server = play(says(TEXT, " x \n\ny"))
     policy = policy_at(server, max_tokens=50, extra={"top_p": 0.9})
-    assert isinstance(policy, Policy) and repr(policy) == f"EndpointPolicy('tiny' at '{server.url}')"
+    assert isinstance(policy, Policy)
     done = Trace(prefix().problem, ("a",), finished=True)
     rows = policy.complete([prefix("two?", "1 + 1 = 2"), done], 2, seed=3, temperature=0.5)
     assert [t.steps for t in rows[0]] == [
@@ -226,10 +164,12 @@ def test_what_passes_is_tried_again(play):
 
 
 @pytest.mark.parametrize(("answer", "last"), [
-    ((500, b"out of memory"), "500 Internal Server Error: 'out of memory'"),
-    ((429, {"error": "quota"}), "429 Too Many Requests"),
-    ((200, b"<html>"), "an answer that is no JSON"),
-    ((200, b"[1]"), "an answer that is no JSON object: b'\\[1\\]'"),
+    ((500, b"out of memory"), "500 'out of memory'"),
+    ((429, {"error": "quota"}), "429 '.*quota"),
+    ((200, b"<html>"), "an answer that is no JSON object, '<html>'"),
+    ((200, b"[1]"), "an answer that is no JSON object, '\\[1\\]'"),
+    ((200, b"[" * 99_999), "an answer that is no JSON object, '\\[\\["),
+    ((200, b"{}", {"Content-Length": "99"}), "OSError: IncompleteRead"),
 ])
 def test_what_does_not_pass_ends_in_an_error_that_names_the_url(play, answer, last):
     server = play(lambda number, body: answer)
@@ -279,7 +219,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(play, monkeypa
     assert "secret" not in repr(policy) + repr(policy.server) + str(vars(policy.server))
     thief = play(says(TEXT))
     moved = play(lambda number, body: (307, b"", {"Location": f"{thief.url}/completions"}))
-    with pytest.raises(ValueError, match="refused the request: 307.*Give the url that it points"):
+    with pytest.raises(ValueError, match="307.*not followed: give the url that it"):
         policy_at(moved, key_variable="MY_KEY").complete([prefix()], 1, seed=0)
     assert thief.bodies == []
     refusing = play(lambda number, body: (403, b"who?"))
@@ -310,6 +250,33 @@ def test_the_prompt_can_be_another(play):
     policy.propose([prefix("two?", "a")], 1, seed=0)
     assert server.bodies[0]["prompt"] == "<q>two?</q>a||" and server.bodies[0]["stop"] == ["||"]
     assert plain_prompt(prefix("two?", "a"), "||") == "two?||a||"
+
+
+def test_after_a_failure_no_more_requests_are_begun(play):
+    server = play(lambda number, body: (400, b"no"))
+    with pytest.raises(ValueError, match="refused the request: 400 'no'"):
+        policy_at(server, parallel=2).complete([prefix(f"p{i}") for i in range(200)], 1, seed=0)
+    assert len(server.bodies) < 50
+
+
+def test_its_name_tells_what_decides_the_samples_and_not_where_it_is():
+    policy = EndpointPolicy("http://a/v1", "tiny", max_tokens=9, extra={"top_p": 0.5})
+    assert repr(policy) == ("EndpointPolicy('tiny' at 'http://a/v1', max_tokens=9, "
+                            "step_tokens=256, extra={'top_p': 0.5})")
+    changes = [{}, {"model": "other"}, {"max_tokens": 9}, {"step_tokens": 9}, {"separator": ";"},
+               {"extra": {"top_p": 0.5}}, {"prompt": lambda p: p.text}, {"ends": str.isdigit}]
+    names = [EndpointPolicy("http://a/v1", **{"model": "tiny", **c}).fingerprint for c in changes]
+    assert len(set(names)) == len(names) and names[1].startswith("other ")
+    assert EndpointPolicy("http://b/v2", "tiny", parallel=3, tries=9).fingerprint == names[0]
+
+
+def test_labels_by_a_server_and_in_another_process(play, tmp_path):
+    server = play(says("20\nAnswer: 20", "nothing", reason="stop"))
+    policy = deepcopy(policy_at(server))  # as pickled: without the lock
+    (one,) = labels.monte_carlo([prefix("two?", "2 + 3 = 5", "no")], policy, n_rollouts=2,
+                                journal=tmp_path / "a")
+    assert one.values == (0.5, 0.5) and one.cost.tokens == 2 * (7 + 6)
+    assert policy.fingerprint in (tmp_path / "a").read_text()
 
 
 def test_bad_input(play):

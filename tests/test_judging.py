@@ -1,8 +1,4 @@
-"""Critics: the question, votes by hand, a local server that fails, and scorers as judges."""
-
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+"""Critics: the question, votes by hand, a server of our own as one, and scorers as judges."""
 
 import pytest
 
@@ -25,52 +21,9 @@ class Says:
         return [list(self.texts[:n]) for _ in traces]
 
 
-class Server(ThreadingHTTPServer):
-    """Answers with what `reply(body, number)` gives: a status and JSON, or raw bytes."""
-
-    daemon_threads = True
-
-    def __init__(self, reply):
-        self.reply, self.bodies, self.headers, self.lock = reply, [], [], threading.Lock()
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.headers.append((self.path, dict(self.headers)))
-            number = len(self.server.bodies) - 1
-        status, reply = self.server.reply(body, number)
-        data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(reply):
-        servers.append(Server(reply))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def said(text, tokens=7):
-    return 200, {"choices": [{"message": {"content": text}}], "usage": {"total_tokens": tokens}}
+def said(text):
+    return 200, {"choices": [{"message": {"content": text}}],
+                 "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
 
 
 def test_the_question_numbers_paragraphs_from_zero():
@@ -127,53 +80,52 @@ def test_a_scorer_is_a_judge():
     assert one.labels == (-1, -1, 1, 1)  # 0.9^3 = 0.729 is below 0.85
 
 
-def test_an_endpoint_is_asked_once_a_vote(serve, tmp_path):
-    server = serve(lambda body, number: said(f"hm \\boxed{{{body['seed'] % 2}}}"))
-    critic = Endpoint(server.url + "/", "critic-7b", api_key="sesame", temperature=0.5,
-                      max_tokens=99)
+def test_an_endpoint_is_asked_once_a_vote(play, tmp_path):
+    server = play(lambda number, body: said(f"hm \\boxed{{{body['seed'] % 2}}}"))
+    critic = Endpoint(server.url + "/", "critic-7b", temperature=0.5, max_tokens=99,
+                      extra={"top_p": 0.9})
     (one,) = labels.judge([TRACE], critic, n_votes=3, seed=1, journal=tmp_path / "a")
     assert one.labels == (1, -1, None, None)  # seeds 1, 2, 3 vote 1, 0, 1
     assert one.values[:2] == pytest.approx((2 / 3, 0))
     assert (one.cost.generations, one.cost.tokens, critic.usage.calls) == (3, 21, 3)
     body = sorted(server.bodies, key=lambda b: b["seed"])[0]
-    assert (body["model"], body["seed"], body["temperature"], body["max_tokens"]) == (
-        "critic-7b", 1, 0.5, 99)
-    assert body["messages"] == [{"role": "user", "content": question(TRACE)}]
-    path, headers = server.headers[0]
-    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer sesame"
-    assert "sesame" not in repr(critic) + (tmp_path / "a").read_text()
+    assert body == {"model": "critic-7b", "seed": 1, "temperature": 0.5, "max_tokens": 99,
+                    "top_p": 0.9, "messages": [{"role": "user", "content": question(TRACE)}]}
+    assert set(server.paths) == {"/v1/chat/completions"}
     again = list(labels.judge([TRACE], critic, n_votes=3, seed=1, journal=tmp_path / "a"))
     assert again[0].steps == one.steps and critic.usage.calls == 3
 
 
-def test_a_server_that_fails_for_the_moment_is_asked_again(serve):
-    replies = [(503, {}), (429, {}), (200, b"half of a"), said("\\boxed{-1}")]
-    server = serve(lambda body, number: replies[number])
-    critic = Endpoint(server.url, "m", pause=0.001)
-    assert critic.critique([TRACE], 1, seed=0) == [["\\boxed{-1}"]]
-    assert len(server.bodies) == 4
+def test_the_critics_name_tells_its_settings_and_not_where_it_is():
+    critic = Endpoint("http://a/v1", "m", max_tokens=9)
+    assert repr(critic) == ("Endpoint('m' at 'http://a/v1', temperature=1.0, max_tokens=9, "
+                            "extra={})")
+    names = [Endpoint(url, "m", **more).fingerprint for url, more in (
+        ("http://a/v1", {"max_tokens": 9}), ("http://b/v1", {"max_tokens": 9}),
+        ("http://a/v1", {}), ("http://a/v1", {"max_tokens": 9, "extra": {"top_p": 0.5}}))]
+    assert names[0] == names[1] == critic.fingerprint and len(set(names)) == 3
 
 
-def test_a_server_that_refuses_or_dies_is_named(serve):
-    server = serve(lambda body, number: (404, {"error": "no model m"}))
-    with pytest.raises(ValueError, match="refused the request: 404 .*no model m.*check the url"):
+def test_usage_that_the_server_does_not_give_is_unknown(play):
+    server = play(lambda number, body: (200, {"choices": [{"message": {"content": "x"}}]}))
+    critic = Endpoint(server.url, "m")
+    (one,) = labels.judge([TRACE], critic)
+    assert one.cost.tokens is None and critic.usage.uncounted == 1
+
+
+@pytest.mark.parametrize("reply", [
+    {"hello": 1}, {"choices": [{"message": {"content": ["a", "b"]}}]}, {"choices": [{"text": "a"}]}])
+def test_an_answer_of_another_form_is_refused(play, reply):
+    server = play(lambda number, body: (200, reply))
+    with pytest.raises(ValueError, match="must answer with choices.*got .*OpenAI-compatible"):
         Endpoint(server.url, "m").critique([TRACE], 1, seed=0)
-    assert len(server.bodies) == 1
-    server = serve(lambda body, number: (500, {}))
-    with pytest.raises(OSError, match="did not answer in 2 tries, the last time: 500"):
-        Endpoint(server.url, "m", tries=2, pause=0.001).critique([TRACE], 1, seed=0)
-    server = serve(lambda body, number: (200, {"hello": 1}))
-    with pytest.raises(ValueError, match="must answer with choices.*'hello': 1.*OpenAI-compatible"):
-        Endpoint(server.url, "m").critique([TRACE], 1, seed=0)
-    with pytest.raises(OSError, match="did not answer in 1 tries.*Is the server running"):
-        Endpoint("http://127.0.0.1:9/v1", "m", tries=1).critique([TRACE], 1, seed=0)
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match="url must begin with http"):
         Endpoint("localhost:8000", "m")
-    with pytest.raises(ValueError, match="at least 1 and temperature at least 0, got 8, 0"):
-        Endpoint("http://x", "m", tries=0)
+    with pytest.raises(ValueError, match="at least 1 and temperature at least 0, got 0, 4096"):
+        Endpoint("http://x", "m", parallel=0)
     with pytest.raises(ValueError, match="must have a method critique or score, got ToyPolicy"):
         labels.judge([TRACE], toys.ToyPolicy())
     with pytest.raises(ValueError, match="n_votes must be at least 1, got 0"):
