@@ -77,20 +77,27 @@ class Lot:
         run: for each prompt the run that begins with it, [P].
         length: of each prompt, [P].
         prompt: for each row its prompt, [n].
+        most: own tokens that will be run at most.
 
     Fields: `branch_of` [n], each row's branch; of each branch `run`, `seen` (how many positions of
     it), and the `token` to run next, [B]; `n_own`, own tokens that have been run.
     """
 
-    def __init__(self, runs: Runs, run: np.ndarray, length: np.ndarray, prompt: np.ndarray):
+    def __init__(self, runs: Runs, run: np.ndarray, length: np.ndarray, prompt: np.ndarray,
+                 most: int):
         self.runs, self.branch_of, self.run, self.seen = runs, prompt, run, length - 1
-        self.token, self.n_own = np.zeros_like(run), 0
+        self.token, self.n_own, self.most = np.zeros_like(run), 0, most
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     @property
     def n(self) -> int:
         """Branches now."""
         return len(self.run)
+
+    @property
+    def seats(self) -> int:
+        """Branches for which there is, or may soon be, a place in the store of own tokens."""
+        return max([len(self.branch_of), *(len(keys) for keys, _ in self._own[:1])])
 
     def keep(self, rows: np.ndarray) -> None:
         """Only these rows stay, [n] of bool; their branches as soon as `branch` is called."""
@@ -131,10 +138,11 @@ class Lot:
     def append(self, layer: int, *new: torch.Tensor) -> list[torch.Tensor]:
         """Keep a layer's keys and values of the branches' new tokens; all their own so far."""
         if layer == len(self._own):
-            self._own.append(tuple(x.new_empty(*x.shape[:2], GROW, x.shape[3]) for x in new))
+            self._own.append(tuple(x.new_empty(*x.shape[:2], 0, x.shape[3]) for x in new))
         at, width = self.n_own, self._own[layer][0].shape[2]
         if at == width:  # closely fitting, and without what has left: gaps are slow to read
-            self._own[layer] = tuple(_resized(x[:self.n], self.n, width + max(GROW, width // 4))
+            wider = min(self.most, width + max(GROW, width // 4))
+            self._own[layer] = tuple(_resized(x[:self.n], self.n, wider)
                                      for x in self._own[layer])
         for store, states in zip(self._own[layer], new, strict=True):
             store[:self.n, :, at] = states[:, :, 0]

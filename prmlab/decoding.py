@@ -217,10 +217,11 @@ class Slots(Cache):
         return [slice(first, end) for first, end in pairwise(ends)]
 
     def _held(self) -> int:
-        """Positions held, or to be held by the rows that are active."""
+        """Positions held, or to be held if every active row draws as many as it may."""
         ready = [self._ready.runs] if self._ready else []
         stores = {id(runs): runs for runs in (*ready, *(lot.runs for lot in self.lots))}
-        return sum(runs.positions for runs in stores.values()) + self.n * self._own
+        return (sum(runs.positions for runs in stores.values())
+                + sum(lot.seats for lot in self.lots) * self._own)
 
     def _prefill(self) -> bool:
         """Run the next prompts, as many as fill the free slots; False if none or no room."""
@@ -246,7 +247,7 @@ class Slots(Cache):
         if not len(ready.waiting):
             self._ready = None
         used, prompt = np.unique(prompt, return_inverse=True)
-        lot = Lot(ready.runs, ready.run[used], ready.length[used], prompt)
+        lot = Lot(ready.runs, ready.run[used], ready.length[used], prompt, self._own)
         new = np.zeros(len(row), dtype=ACTIVE)
         new["row"], new["key"] = row, self.rows.keys[row]
         new["token"] = ready.last[used][prompt]

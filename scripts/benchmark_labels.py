@@ -6,19 +6,22 @@ The same model draws rollouts from the same prefixes of the same traces, as Mont
     generate   HF `generate` on batches: all prefixes of some traces, left-padded, a prefix's
                rollouts by num_return_sequences; the fastest of several sizes and caches, tried first
     here       `LocalPolicy.complete` on all prefixes at once
-    floor      one plain forward pass over the tokens that `here` ran and drew (each distinct prompt
-               once, each drawn token once, so no rollout sees its prefix), right-padded, sorted by
-               length, in batches of the fastest size, tried first; no sampling, no text
+    floor      one plain forward pass over the tokens that `here` ran and drew (each prompt that
+               begins no other once, each drawn token once, so that no rollout sees its prefix), in
+               batches of equal length, so without padding, of the fastest size, tried first; no
+               sampling, no text
 
-A label is one prefix with all its rollouts. The textbook's loop is timed on a random part of the
-rollouts, drawn anew each time. All but the floor end with the rollouts as text, split into steps.
-Figures are medians of the runs, [least, most] beside them; the runs of the ways alternate, so that
-what else the machine does hits all of them. With --clock cpu the processor's time counts, all
-threads together: for a busy machine, with --threads 1.
+A label is one prefix with all its rollouts. The textbook is timed on some rollouts, `generate` on
+the prefixes of some traces, drawn anew each time: rates are scaled from them. All but the floor end
+with the rollouts as text, split into steps. Figures are medians of the runs, [least, most] beside
+them; the runs of the ways alternate, so that what else the machine does hits all of them. `here`
+may beat the floor: equal beginnings of a prefix's rollouts it runs once ("merged"). With --clock
+cpu the processor's time counts, all threads together: for a busy machine, with --threads 1.
 
     --model tiny   the course's policy
     --model 100m   random weights, 113 M parameters, llama-shaped; it ends a trace with chance about
                    1/89 a token
+    --quick        six traces, one run: whether it works, no figures to keep
 """
 
 import argparse
@@ -26,6 +29,7 @@ import json
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,15 +70,23 @@ def prefixes_of(policy: LocalPolicy, n_traces: int) -> list[list[Trace]]:
 
 
 class Ways:
-    """The four ways over one model and one set of prefixes; each returns (new tokens, labels)."""
+    """The four ways over one model and one set of prefixes; each returns (new tokens, labels).
 
-    def __init__(self, policy: LocalPolicy, traces: Sequence[list[Trace]], n: int, textbook: int):
+    Args:
+        traces: of each trace its prefixes.
+        n: rollouts of each prefix.
+        textbook: rollouts that the textbook is timed on.
+        generate: traces that `generate` is timed on.
+    """
+
+    def __init__(self, policy: LocalPolicy, traces: Sequence[list[Trace]], n: int, textbook: int,
+                 generate: int):
         self.policy, self.model, self.tokenizer = policy, policy.model, policy.tokenizer
         self.traces, self.n, self.n_textbook = traces, n, textbook
+        self.n_generate = min(generate, len(traces))
         self.prefixes = [prefix for row in traces for prefix in row]
         self.rng = np.random.default_rng(0)
         self.options: dict[str, Any] = {}
-        self.drawn: list[int] = []  # lengths of the sequences that `here` drew last
 
     def ids(self, prefixes: Sequence[Trace]) -> list[tuple[int, ...]]:
         return [e.ids for e in tokens.encode_many(self.tokenizer, prefixes)]
@@ -101,8 +113,9 @@ class Ways:
         new = sum(self.generate_ids(self.ids([self.prefixes[i]]), 1) for i in chosen)
         return new, self.n_textbook / self.n
 
-    def generate(self, traces: Sequence[list[Trace]] | None = None) -> tuple[int, float]:
-        traces, new = traces or self.traces, 0
+    def generate(self) -> tuple[int, float]:
+        chosen = self.rng.choice(len(self.traces), self.n_generate, replace=False)
+        traces, new = [self.traces[i] for i in chosen], 0
         at_once, cache = self.options["generate"]
         ordered = sorted(traces, key=lambda row: len(self.ids(row[-1:])[0]))
         for first in range(0, len(ordered), at_once):
@@ -126,20 +139,19 @@ class Ways:
         # A finished one drew its end, too, and lacks the separator that `encode` ends with.
         return [*map(len, ends), *(max(1, len(w) - k) for w, k in zip(whole, known, strict=True))]
 
-    def floor(self, part: int | None = None) -> tuple[int, float]:
-        lengths = sorted(self.sequences())[:part]
-        at_once = self.options["floor"]
-        for first in range(0, len(lengths), at_once):
-            some = lengths[first:first + at_once]
-            ids = torch.full((len(some), some[-1]), 5, device=self.model.device)
-            with torch.inference_mode():
-                self.model(input_ids=ids, use_cache=False)
+    def floor(self) -> tuple[int, float]:
+        for length, n in Counter(self.sequences()).items():
+            for first in range(0, n, self.options["floor"]):
+                ids = torch.full((min(self.options["floor"], n - first), length), 5,
+                                 device=self.model.device)
+                with torch.inference_mode():
+                    self.model(input_ids=ids, use_cache=False)
         if self.model.device.type == "cuda":
             torch.cuda.synchronize()
         return self.usage.new_tokens, len(self.prefixes)
 
     def tune(self, clock: Callable[[], float]) -> None:
-        """Choose the batch sizes of `generate` and the floor by one run each over a part."""
+        """Choose the batch sizes of `generate` and the floor by one run each."""
         best: dict[str, tuple[float, Any]] = {}
 
         def tried(name: str, option: Any, work: Callable[[], tuple[int, float]]) -> None:
@@ -151,11 +163,10 @@ class Ways:
             best[name] = max(best.get(name, (0.0, None)), (rate, option), key=lambda x: x[0])
 
         self.here()
-        some = self.traces[:max(GENERATE_TRACES)]
         for at_once in GENERATE_TRACES:
             for cache in (None, "static"):
-                if at_once <= len(some):
-                    tried("generate", (at_once, cache), lambda: self.generate(some))
+                if at_once <= self.n_generate:
+                    tried("generate", (at_once, cache), self.generate)
         for at_once in FLOOR_BATCHES:
             tried("floor", at_once, self.floor)
         self.options = {name: option for name, (_, option) in best.items()}
@@ -204,13 +215,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="float32", help="of the weights, such as bfloat16")
     parser.add_argument("--threads", type=int, help="of torch; by default all cores")
-    parser.add_argument("--traces", type=int, help="by default 200, or 8 for 100m")
+    parser.add_argument("--traces", type=int, help="by default 200, or 4 for 100m")
     parser.add_argument("--rollouts", type=int, default=16, help="of each prefix")
-    parser.add_argument("--textbook", type=int, help="rollouts timed; by default 64, 16 for 100m")
+    parser.add_argument("--textbook", type=int, help="rollouts timed; by default 64, 8 for 100m")
+    parser.add_argument("--generate", type=int, help="traces timed; by default 16, 4 for 100m")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--quick", action="store_true", help="small, one run: does it work")
     parser.add_argument("--json", type=Path, help="write all figures there, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.runs, sizes = 1, (6, 4, 2)
+    else:
+        sizes = (200, 64, 16) if options.model == "tiny" else (4, 8, 4)
+    for name, size in zip(("traces", "textbook", "generate"), sizes, strict=True):
+        setattr(options, name, getattr(options, name) or size)
+    return options
 
 
 def main() -> int:
@@ -219,13 +239,12 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     clock = time.perf_counter if options.clock == "wall" else time.process_time
-    small = options.model == "tiny"
     policy = LocalPolicy.load("policy", device=options.device)
-    traces = prefixes_of(policy, options.traces or (200 if small else 8))
-    if not small:
+    traces = prefixes_of(policy, options.traces)
+    if options.model == "100m":
         policy = big(policy, options.device)
     policy.model.to(getattr(torch, options.dtype))
-    ways = Ways(policy, traces, options.rollouts, options.textbook or (64 if small else 16))
+    ways = Ways(policy, traces, options.rollouts, options.textbook, options.generate)
     n = len(ways.prefixes)
     where = (f"{hardware(options.device)}; torch {torch.__version__}, transformers "
              f"{transformers.__version__}, {options.dtype}, {options.clock} clock")
@@ -239,12 +258,16 @@ def main() -> int:
     print("\n".join(table(rates)))
     here, floor, generate = (np.median([x for _, x in rates[name]])
                              for name in ("here", "floor", "generate"))
+    merged = ways.usage.merged / ways.usage.new_tokens
     print(f"here is {here / generate:.1f} times generate {ways.options['generate']}, and takes "
-          f"{floor / here:.2f} times the floor (batches of {ways.options['floor']})")
+          f"{floor / here:.2f} times the floor (batches of {ways.options['floor']}); "
+          f"{merged:.1%} of its tokens were merged")
     if options.json:
         options.json.write_text(json.dumps({
             "model": options.model, "hardware": where, "traces": len(traces), "prefixes": n,
-            "rollouts": options.rollouts, "options": ways.options,
+            "rollouts": options.rollouts, "options": ways.options, "merged": merged,
+            "timed on": {"textbook": f"{options.textbook} rollouts",
+                         "generate": f"{ways.n_generate} traces"},
             "new_tokens_per_s": {k: [t for t, _ in v] for k, v in rates.items()},
             "labels_per_s": {k: [x for _, x in v] for k, v in rates.items()}},
             indent=1, sort_keys=True) + "\n")
