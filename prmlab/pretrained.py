@@ -8,6 +8,7 @@ only a name of the form owner/name that the caller gave is. Does not know what m
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,24 @@ def architectures(where: Path | str) -> list[str]:
         raise ValueError(f"the config of {where} cannot be read: {_first_line(error)}. It must "
                          "be the config.json of a transformers model; restore it") from error
     return list(config.architectures or ())
+
+
+def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *settings: Any) -> str:
+    """A name of the weights, the architecture, the tokenizer and the settings (plain JSON).
+
+    Where the files lie and the device do not count.
+    """
+    config = model.config.to_diff_dict()
+    for name in ("_name_or_path", "architectures", "dtype", "prmlab", "transformers_version"):
+        config.pop(name, None)
+    named = blake2b(digest_size=16)
+    named.update(json.dumps([config, sorted(tokenizer.get_vocab().items()),
+                             tokenizer.eos_token_id, *settings],
+                            sort_keys=True, default=str).encode())
+    for name, weights in sorted(model.state_dict().items()):
+        named.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+        named.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return f"{type(model).__name__} {named.hexdigest()}"
 
 
 @contextmanager

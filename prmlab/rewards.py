@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
 from threading import RLock
@@ -18,7 +19,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -28,8 +28,9 @@ from transformers import (
 )
 
 from prmlab import pretrained, tokens
-from prmlab.sampling import Sums
+from prmlab.bars import bar
 from prmlab.traces import Trace
+from prmlab.usage import Sums
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,11 @@ class _Verifier:
         return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M "
                 f"parameters, separator={self.separator!r}, device={self.model.device})")
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
+        return pretrained.fingerprint(self.model, self.tokenizer, self.separator)
+
     def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
         """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
         if on_long not in ("error", "skip"):
@@ -171,14 +177,12 @@ class _Verifier:
         found: dict[tuple, np.ndarray] = {}
         was_training = self.model.training
         self.model.eval()
-        bar = tqdm(total=len(items), delay=2, mininterval=1, unit="trace")
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), bar(len(items), "trace") as shown:
                 for batch in _batches(items, self.batch_tokens):
                     found.update(zip(batch, self._forward(batch), strict=True))
-                    bar.update(len(batch))
+                    shown.update(len(batch))
         finally:
-            bar.close()
             self.model.train(was_training)
         return found
 
@@ -249,6 +253,11 @@ class OutcomeSteps:
     """An ORM read at every step's end, as a `protocols.StepScorer`."""
 
     orm: ORM
+
+    @property
+    def fingerprint(self) -> str:
+        """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
+        return self.orm.fingerprint
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:

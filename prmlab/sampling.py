@@ -9,7 +9,8 @@ in ids is `tokens`'s. Does not know what a right step is.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -17,50 +18,21 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from tqdm import tqdm
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from prmlab import pretrained, tokens
+from prmlab.attention import check, free_bytes, plugged, position_bytes
+from prmlab.bars import bar
 from prmlab.decoding import Rows, Slots
 from prmlab.traces import Trace
+from prmlab.usage import Usage
 
-
-class Sums:
-    """Records of counts that add and subtract field by field."""
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name)
-                            for f in fields(self)))
-
-    def __sub__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, f.name) - getattr(other, f.name)
-                            for f in fields(self)))
-
-
-@dataclass(frozen=True)
-class Usage(Sums):
-    """What sampling has cost; subtract an earlier one for the cost of what lay between.
-
-    Args:
-        calls: calls of `propose` and `complete`.
-        samples: traces returned.
-        cut: those of them that met a length limit before their end; they are not `finished`.
-        prompt_tokens: tokens run through the model as prompts, equal ones once a call.
-        new_tokens: tokens drawn, the end's and any thrown away after a step included.
-        seconds: time spent.
-    """
-
-    calls: int = 0
-    samples: int = 0
-    cut: int = 0
-    prompt_tokens: int = 0
-    new_tokens: int = 0
-    seconds: float = 0.0
-
-    @property
-    def policy_tokens(self) -> int:
-        """All tokens run through the model."""
-        return self.prompt_tokens + self.new_tokens
+LEAST_BYTES = 2**26  # for keys and values, however little seems to be free
 
 
 class LocalPolicy:
@@ -69,12 +41,12 @@ class LocalPolicy:
     `usage` holds what it has cost since it was made. Calls from several threads take turns.
 
     Args:
-        model: any transformers causal LM whose layers all attend to everything before.
+        model: a transformers causal LM whose layers all attend to everything before.
         tokenizer: its tokenizer; the end of a trace is its eos.
         separator: the text between steps, as in training.
         max_new_tokens: most tokens drawn for one sample.
-        batch_tokens: cache positions held at once, which bounds the memory and sets how many
-            rows run together.
+        batch_tokens: positions held at once, prompts' and drawn, which bounds the memory of a
+            call; by default a quarter of what is free then. What is drawn does not depend on it.
         source: what the traces say wrote them.
 
     Raises:
@@ -83,32 +55,33 @@ class LocalPolicy:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  separator: str = tokens.SEPARATOR, max_new_tokens: int = 256,
-                 batch_tokens: int = 2**15, source: str = "policy"):
-        kinds = set(getattr(model.config, "layer_types", None) or ()) - {"full_attention"}
-        if kinds:
-            raise ValueError(f"every layer must be full attention, this model has "
-                             f"{sorted(kinds)}; sample it through a server with EndpointPolicy")
+                 batch_tokens: int | None = None, source: str = "policy"):
+        check(model)
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer must have an eos token, which ends a trace; set "
                              "tokenizer.eos_token")
-        if min(max_new_tokens, batch_tokens) < 1:
+        if min(max_new_tokens, 1 if batch_tokens is None else batch_tokens) < 1:
             raise ValueError(f"max_new_tokens and batch_tokens must be at least 1, got "
                              f"{max_new_tokens} and {batch_tokens}")
         self.model, self.tokenizer, self.separator = model.eval(), tokenizer, separator
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
         self.source = source
-        self.max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
+        self.max_length = _longest(model.config)
         self.usage = Usage()
         self._lock = Lock()
         self._marks: _Marks | None = None
+        self._position_bytes: int | None = None
 
     @classmethod
-    def load(cls, name: str | PathLike[str], *, device: str | None = None, **options: Any
-             ) -> Self:
+    def load(cls, name: str | PathLike[str], *, device: str | None = None,
+             dtype: str | None = None, **options: Any) -> Self:
         """The policy of that name: the catalogue's, a folder, or a hub id (owner/name).
 
         Args:
             device: where to run; a GPU if there is one by default.
+            dtype: of the weights, such as "bfloat16"; "auto" takes that where the device
+                multiplies it itself (GPUs, processors with AMX), else float32. By default as
+                stored. In bfloat16 rounding is coarse: what is drawn depends on the batch.
             options: as for the constructor.
 
         Raises:
@@ -116,12 +89,30 @@ class LocalPolicy:
         """
         model, tokenizer = pretrained.load(AutoModelForCausalLM, "ForCausalLM", name,
                                            device=device)
+        if dtype is not None:
+            model.to(_dtype(dtype, model.device))
         return cls(model, tokenizer, **{"source": Path(fspath(name)).name, **options})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def __repr__(self) -> str:
         millions = self.model.num_parameters() / 1e6
         return (f"LocalPolicy({self.source!r}, {self.model.config.model_type}, {millions:.2f} M "
                 f"parameters, device={self.model.device})")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names all that decides the samples: weights, architecture, tokenizer, settings.
+
+        Where the files lie, the device and the batch's size do not count. Computed once, on
+        first use: weights that are changed later keep the old name.
+        """
+        return pretrained.fingerprint(self.model, self.tokenizer, self.separator,
+                                      self.max_new_tokens)
 
     def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                  temperature: float = 1.0) -> list[list[Trace]]:
@@ -171,9 +162,10 @@ class LocalPolicy:
                                                      separator=self.separator)]
         for prefix, ids in zip(prefixes, encoded, strict=True):
             self._check(prefix, ids)
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), plugged(self.model):
             drawn, used = self._decode(Rows(encoded, n, seed), temperature, one_step)
-            made = [self._trace(prefixes[i // n], new, one_step)
+            split = cache(partial(tokens.split_ids, self.tokenizer, separator=self.separator))
+            made = [self._trace(prefixes[i // n], *split(tuple(new)), one_step)
                     for i, new in enumerate(drawn)]
             self.usage += replace(used, calls=1, samples=len(made),
                                   seconds=time.perf_counter() - began)
@@ -188,34 +180,39 @@ class LocalPolicy:
                              f"the model's limit is {self.max_length}; no room is left for a "
                              "step, so leave it out")
 
-    def _trace(self, prefix: Trace, new: Sequence[int], one_step: bool) -> Trace:
-        steps, finished = tokens.split_ids(self.tokenizer, new, separator=self.separator)
-        if one_step:
-            steps = steps[:1]
-        return Trace(prefix.problem, (*prefix.steps, *steps), finished, source=self.source)
+    def _trace(self, prefix: Trace, steps: tuple[str, ...], finished: bool, one_step: bool
+               ) -> Trace:
+        return Trace(prefix.problem, (*prefix.steps, *(steps[:1] if one_step else steps)),
+                     finished, source=self.source)
 
     def _decode(self, rows: Rows, temperature: float, one_step: bool
                 ) -> tuple[list[list[int]], Usage]:
         drawn: list[list[int]] = [[] for _ in rows.keys]
-        slots = Slots(self.model, rows, max_new=self.max_new_tokens,
-                      max_length=self.max_length, batch_tokens=self.batch_tokens)
+        slots = Slots(self.model, rows, max_new=self.max_new_tokens, max_length=self.max_length,
+                      batch_tokens=self.batch_tokens or self._fitting())
         marks = self._step_marks() if one_step else None
-        bar = tqdm(total=len(drawn), delay=2, mininterval=1, unit="trace")
         n_new = n_cut = 0
-        while slots.refill():
-            n_new += slots.n
-            new = slots.draw(temperature, marks.barred if marks else None)
-            ended = new == self.tokenizer.eos_token_id
-            if marks:
-                ended |= slots.stepped[:slots.n]
-                slots.stepped[:slots.n] |= marks.closes(slots.last(len(marks.between)))
-            full = slots.count[:slots.n] == slots.limit[:slots.n]
-            n_cut += int((full & ~ended & ~slots.stepped[:slots.n]).sum())
-            for row, ids in slots.release(ended | full):
-                drawn[row] = ids
-                bar.update()
-        bar.close()
-        return drawn, Usage(cut=n_cut, prompt_tokens=slots.prompt_tokens, new_tokens=n_new)
+        with bar(len(drawn), "trace") as shown:
+            while slots.refill():
+                n_new += slots.n
+                new = slots.draw(temperature, marks.barred if marks else None)
+                ended = new == self.tokenizer.eos_token_id
+                if marks:
+                    ended |= slots.active["stepped"]
+                    slots.active["stepped"] |= marks.closes(slots.last(len(marks.between)))
+                full = slots.active["count"] == slots.active["limit"]
+                n_cut += int((full & ~ended & ~slots.active["stepped"]).sum())
+                for row, ids in slots.release(ended | full):
+                    drawn[row] = ids
+                    shown.update()
+        return drawn, Usage(cut=n_cut, prompt_tokens=slots.prompt_tokens, new_tokens=n_new,
+                            merged=slots.merged)
+
+    def _fitting(self) -> int:
+        """How many positions' keys and values a quarter of the free memory holds."""
+        if self._position_bytes is None:
+            self._position_bytes = position_bytes(self.model)
+        return max(LEAST_BYTES, free_bytes(self.model.device) // 4) // self._position_bytes
 
     def _step_marks(self) -> "_Marks":
         if self._marks is None:
@@ -227,6 +224,25 @@ class LocalPolicy:
             barred = torch.tensor([self.tokenizer.eos_token_id, *sorted(blank)])
             self._marks = _Marks(np.array(between), holds, barred.to(self.model.device))
         return self._marks
+
+
+def _longest(config: PreTrainedConfig) -> int:
+    """Most ids of a row."""
+    longest = getattr(config, "max_position_embeddings", None) or 2**31
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # further on, rows would depend on the longest one
+        longest = min(longest, rope["original_max_position_embeddings"])
+    return longest
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        fast = (torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda"
+                else torch.cpu._is_amx_tile_supported())
+        return torch.bfloat16 if fast else torch.float32
+    if name not in ("float32", "bfloat16", "float16", "float64"):
+        raise ValueError(f"dtype must be auto, float32, bfloat16, float16 or float64, got {name!r}")
+    return getattr(torch, name)
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ def _fit(model, body, tokenizer, traces, example, loss_of, *, result, epochs, se
     done = checkpoints.restore(checkpoint, model, optimizer, settings) if checkpoint else None
     seen = done or {"step": 0, "tokens": 0, "traces": 0}
     began, tokens_before = time.perf_counter(), seen["tokens"]
-    bar = tqdm(total=n_steps, initial=seen["step"], delay=2, mininterval=1, unit="step",
+    bar = tqdm(total=n_steps, initial=seen["step"], delay=2, mininterval=1, unit="step", leave=None,
                disable=not accelerator.is_main_process)
     limit = getattr(model.config, "max_position_embeddings", None)
     batches = _batches(traces, example, tokenizer, count, epochs, batch_size, seed, separator,

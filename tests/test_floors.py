@@ -18,9 +18,10 @@ FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "scoring",
                  "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
-    "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
-    "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "decoding", "sampling", "rewards",
-                   "public_prms", "training"),
+    "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
+                     "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
+    "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
+                   "sampling", "rewards", "public_prms", "training"),
     "3 pictures": ("svg", "theme", "plots", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }

@@ -17,7 +17,7 @@ from transformers import (
     LlamaForTokenClassification,
 )
 
-from prmlab import tokens
+from prmlab import journal, tokens
 from prmlab.protocols import StepScorer, scored
 from prmlab.rewards import ORM, PRM, Usage
 from prmlab.traces import Problem, Trace
@@ -297,3 +297,14 @@ def test_a_model_of_another_kind(prm, orm, tokenizer, tmp_path):
                     ignore=lambda _, names: [n for n in names if not n.startswith("tok")])
     with pytest.raises(ValueError, match=r"a PRM must have 2 label\(s\), this model has 3"):
         PRM.load(tmp_path / "three")
+
+
+def test_the_fingerprint_names_what_decides_the_scores(policy, prm, orm, tokenizer, tmp_path):
+    prm.save(tmp_path)
+    assert PRM.load(tmp_path, device="cpu").fingerprint == prm.fingerprint
+    others = [PRM.from_backbone(policy, tokenizer=tokenizer, seed=2), orm,
+              PRM(prm.model, tokenizer, separator=" ;")]
+    assert len({prm.fingerprint, *(other.fingerprint for other in others)}) == 4
+    assert PRM(prm.model, tokenizer, batch_tokens=9).fingerprint == prm.fingerprint
+    assert orm.as_step_scorer().fingerprint == orm.fingerprint
+    assert journal.identity(prm) == prm.fingerprint

@@ -1,27 +1,21 @@
-"""LocalPolicy: HF's own greedy tokens, known chains, and draws that do not depend on the batch.
+"""LocalPolicy: the textbook's loop on several architectures, HF's own greedy tokens, known chains.
 
 The known chain is a Llama whose attention and MLP give zero and whose embedding is one-hot: its
 logits are a table looked up by the last token, so every probability is known by hand.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-)
+from tiny import tiny
+from transformers import LlamaForCausalLM
 
-from prmlab import tokens
-from prmlab.decoding import GOLDEN, Rows, mix
+from prmlab import decoding, tokens
 from prmlab.protocols import Policy
-from prmlab.sampling import LocalPolicy, Usage, _Marks
+from prmlab.sampling import LocalPolicy, _Marks
 from prmlab.traces import Problem, Trace
 
 pytestmark = pytest.mark.torch
@@ -46,22 +40,7 @@ def prefixes():
 
 
 def tiny_llama(tokenizer, **changed):
-    """A few thousand random parameters, far from uniform; the same every time."""
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        return LlamaForCausalLM(LlamaConfig(**{
-            "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 24,
-            "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
-            "max_position_embeddings": 90, "initializer_range": 0.4, "pad_token_id": 0,
-            "bos_token_id": 2, "eos_token_id": 3, **changed})).eval()
-
-
-def tiny_gpt2(tokenizer):
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        return GPT2LMHeadModel(GPT2Config(
-            vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, n_positions=90,
-            initializer_range=0.4, pad_token_id=0, bos_token_id=2, eos_token_id=3)).eval()
+    return tiny("Llama", len(tokenizer), **changed)
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +65,95 @@ def chain(tokenizer):
     return model
 
 
-@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2])
-@pytest.mark.parametrize("batch_tokens", [1, 130, 5000])
-def test_greedy_is_what_generate_writes(tokenizer, prefixes, make, batch_tokens):
-    model = make(tokenizer)
-    policy = LocalPolicy(model, tokenizer, max_new_tokens=23, batch_tokens=batch_tokens)
+SHARED = (("b a c ?",), ("a ?",), ("b a c ?", "a b"), ("b a c ?", "a b", "c"), ("a 1 2 ?",),
+          ("b a c ?", "a b"), ("c c a b b ?", "a"))  # N=7: prefixes of each other, and one twice
+
+
+def split_mix(x):
+    """SplitMix64's next number, on Python's own integers."""
+    x %= 2**64
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)
+
+
+def textbook(model, tokenizer, given, k, *, seed, temperature=0.8, most=10):
+    """The k-th sample of a prefix, alone: all is read again for each token."""
+    ids, new = tokens.encode(tokenizer, given).ids, []
+    start = blake2b(np.array(ids).tobytes() + str(seed).encode(), digest_size=8).digest()
+    key = split_mix(int.from_bytes(start, "little") + (k + 1) * 0x9E3779B97F4A7C15)
+    while len(new) < most and tokenizer.eos_token_id not in new:
+        with torch.no_grad():
+            logits = model(torch.tensor([[*ids, *new]])).logits[0, -1].double()
+        level = (split_mix(key + (len(new) + 1) * 0x9E3779B97F4A7C15) >> 11) * 2.0**-53
+        mass = (logits / temperature).softmax(0).cumsum(0)
+        new.append(int((mass <= level * mass[-1]).sum()))
+    steps, finished = tokens.split_ids(tokenizer, new)
+    return (*given.steps, *steps), finished
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen3", "Gemma", "GPT2", "OPT", "GPTNeoX"])
+def test_samples_are_the_textbooks(tokenizer, kind):
+    """Prompts run once, rows merged, branched and refilled: the same as one at a time."""
+    model, given = tiny(kind, len(tokenizer)), [prefix(*texts) for texts in SHARED]
+    # The second of two equal prefixes counts its samples on, from 3.
+    first = [3 if i == 5 else 0 for i in range(len(given))]
+    expected = [[textbook(model, tokenizer, g, k + j, seed=5) for j in range(3)]
+                for g, k in zip(given, first)]
+    assert len({steps for row in expected for steps, _ in row}) >= 12
+    for batch_tokens in (60, 5000):  # two rows at a time, and all
+        policy = LocalPolicy(model, tokenizer, max_new_tokens=10, batch_tokens=batch_tokens)
+        rows = policy.complete(given, 3, seed=5, temperature=0.8)
+        assert [[(t.steps, t.finished) for t in row] for row in rows] == expected
+
+
+def test_samples_are_the_textbooks_where_a_step_costs_many_chunks(tokenizer, monkeypatch):
+    """As for a vocabulary of millions: chances of two rows at a time."""
+    monkeypatch.setattr(decoding, "CHANCES", 2 * len(tokenizer))
+    model, given = tiny("Llama", len(tokenizer)), prefix("b a c ?")
+    [row] = LocalPolicy(model, tokenizer, max_new_tokens=10).complete([given], 5, seed=5)
+    assert [(t.steps, t.finished) for t in row] == [
+        textbook(model, tokenizer, given, k, seed=5, temperature=1.0) for k in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["Llama", "GPT2"])
+def test_greedy_is_what_generate_writes(tokenizer, prefixes, kind):
+    model = tiny(kind, len(tokenizer))
+    policy = LocalPolicy(model, tokenizer, max_new_tokens=23)
     for given, row in zip(prefixes, policy.complete(prefixes, 1, seed=0, temperature=0)):
         ids = torch.tensor([tokens.prompt_ids(tokenizer, given.problem)])
         expected = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=23,
                                   do_sample=False)[0, ids.shape[1]:].tolist()
         steps, finished = tokens.split_ids(tokenizer, expected)
         assert (row[0].steps, row[0].finished) == (steps, finished)
+
+
+@pytest.mark.parametrize(("kind", "changed", "message"), [
+    ("Mistral", {}, "MistralForCausalLM has others .DynamicSlidingWindowLayer.; sample it thr"),
+    ("Gemma2", {}, "every layer of the model must attend to everything before, Gemma2"),
+    ("Llama", {"layer_types": ["full_attention"] * 2 + ["chunked_attention"],
+               "attention_chunk_size": 8}, "LlamaForCausalLM has others"),
+    ("Mamba", {}, "MambaForCausalLM has .*through a server with EndpointPolicy"),
+    ("Bloom", {}, "must take its attention function from .* table, BloomForCausalLM has its own"),
+])
+def test_models_that_attend_otherwise_are_refused(tokenizer, kind, changed, message):
+    with pytest.raises(ValueError, match=message):
+        LocalPolicy(tiny(kind, len(tokenizer), **changed), tokenizer)
+
+
+def test_a_window_that_is_switched_off_is_none(tokenizer, prefixes):
+    model = tiny("Mistral", len(tokenizer), sliding_window=None)
+    assert len(LocalPolicy(model, tokenizer).complete(prefixes, 2, seed=0)) == 5
+
+
+def test_a_model_is_as_it_was_afterwards(tokenizer, prefixes):
+    model = tiny("Llama", len(tokenizer))
+    before = model.config._attn_implementation
+    policy = LocalPolicy(model, tokenizer, max_new_tokens=9)
+    policy.complete(prefixes, 2, seed=0)
+    with pytest.raises(ValueError, match="the model's limit is 90"):
+        policy.complete([prefix("a " * 90)], 1, seed=0)
+    assert model.config._attn_implementation == before
 
 
 def test_a_sample_does_not_depend_on_its_batch(tokenizer, prefixes):
@@ -107,6 +164,8 @@ def test_a_sample_does_not_depend_on_its_batch(tokenizer, prefixes):
     assert small.complete(prefixes[2:3], 4, seed=7) == big[2:3]
     assert small.complete(prefixes, 3, seed=7) == [row[:3] for row in big]
     assert small.complete(prefixes, 4, seed=8) != big
+    steps = LocalPolicy(model, tokenizer, max_new_tokens=16).propose(prefixes, 4, seed=7)
+    assert small.propose(prefixes[::-1], 4, seed=7)[::-1] == steps
     assert len({t.text for t in big[0]}) == 4
 
 
@@ -179,12 +238,12 @@ def test_usage_counts_a_shared_prompt_once(tokenizer, chain):
     policy = LocalPolicy(chain, tokenizer, batch_tokens=700)
     policy.complete([prefix("c ?"), prefix("b c ?"), prefix("c ?")], 40, seed=0)
     before = policy.usage
-    # The last id of a prompt runs as the first of each row: 2 + 3 ids with <s>, not 3 + 4.
-    assert (before.prompt_tokens, before.samples, before.calls) == (5, 120, 1)
+    # 3 + 4 ids with <s>; neither begins the other.
+    assert (before.prompt_tokens, before.samples, before.calls) == (7, 120, 1)
     policy.propose([prefix("c ?")], 7, seed=1)
     since = policy.usage - before
-    assert (since.calls, since.samples, since.prompt_tokens) == (1, 7, 2)
-    assert since.policy_tokens == since.new_tokens + 2 and since.new_tokens >= 21
+    assert (since.calls, since.samples, since.prompt_tokens) == (1, 7, 3)
+    assert since.policy_tokens == since.new_tokens + 3 and since.new_tokens >= 21
     assert since + before == policy.usage and policy.complete([], 3, seed=0) == []
 
 
@@ -204,15 +263,6 @@ def test_prefixes_with_steps_go_on_from_them(tokenizer, chain):
     assert {t.steps[:2] for t in traces} == {("b b", "c")}
     assert {t.source for t in traces} == {"chain"}
     assert any(len(t.steps) == 2 for t in traces)  # the end at once: nothing is added
-
-
-def test_the_streams_are_splitmix64():
-    """The generator's published first outputs for the seed 0."""
-    counters = GOLDEN * np.arange(1, 4, dtype=np.uint64)
-    assert [hex(x) for x in mix(counters)] == [
-        "0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4", "0x6c45d188009454f"]
-    keys = Rows([(1, 2), (3,), (1, 2)], 500, 0).keys
-    assert len(set(keys.tolist())) == 1500
 
 
 def test_threads_take_turns(tokenizer, prefixes):
@@ -244,13 +294,37 @@ def test_bad_input(tokenizer, prefixes):
         LocalPolicy(model, tokenizer, max_new_tokens=0)
     with pytest.raises(ValueError, match="no model 'nowhere'"):
         LocalPolicy.load("nowhere")
-    windowed = MistralForCausalLM(MistralConfig(
-        vocab_size=30, hidden_size=8, intermediate_size=8, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, sliding_window=4))
-    windowed.config.layer_types = ["sliding_attention"]
-    with pytest.raises(ValueError, match="full attention, this model has .'sliding_attention'"):
-        LocalPolicy(windowed, tokenizer)
+    with pytest.raises(ValueError, match="dtype must be auto, .* got 'int8'"):
+        LocalPolicy.load("policy", dtype="int8", device="cpu")
 
 
-def test_usage_is_a_sum():
-    assert Usage(1, 2, 3, 4, 5, 6.0) + Usage(1, 1, 1, 1, 1, 1.0) == Usage(2, 3, 4, 5, 6, 7.0)
+def test_coarse_numbers_are_as_many(tokenizer, prefixes, tmp_path):
+    tiny("Llama", len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    policy = LocalPolicy.load(tmp_path, dtype="bfloat16", device="cpu", max_new_tokens=9)
+    assert policy.model.dtype == torch.bfloat16
+    assert [len(row) for row in policy.complete(prefixes, 3, seed=0)] == [3] * 5
+    assert LocalPolicy.load(tmp_path, dtype="auto", device="cpu").model.dtype.is_floating_point
+
+
+def test_long_rope_ends_where_its_frequencies_change(tokenizer):
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 2,
+            "long_factor": [2.0] * 2, "original_max_position_embeddings": 20}
+    policy = LocalPolicy(tiny("Llama", len(tokenizer), rope_parameters=rope), tokenizer)
+    assert policy.max_length == 20
+
+
+def test_the_fingerprint_names_what_decides_the_samples(tokenizer, tmp_path):
+    def named(model=None, **settings):
+        return LocalPolicy(model or tiny_llama(tokenizer), tokenizer, **settings).fingerprint
+
+    moved = tiny_llama(tokenizer)
+    with torch.no_grad():
+        moved.model.layers[2].mlp.up_proj.weight[3, 5] += 1e-3
+    tiny_llama(tokenizer).save_pretrained(tmp_path)
+    assert named(batch_tokens=99, source="x") == named()
+    assert named(LlamaForCausalLM.from_pretrained(tmp_path)) == named()
+    others = [moved, tiny_llama(tokenizer, rope_theta=5.0), tiny_llama(tokenizer).bfloat16(),
+              tiny("GPT2", len(tokenizer))]
+    names = {named(), *map(named, others), named(separator=";"), named(max_new_tokens=9)}
+    assert len(names) == 7 and all(len(name) < 60 for name in names)
