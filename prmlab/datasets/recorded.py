@@ -32,6 +32,8 @@ def read(path: str | os.PathLike[str], *, strict: bool = True,
 
 def _parse(row: Mapping[str, Any], _: rows.Reading) -> Iterable[Trace]:
     name, gold = rows.need(row, "problem_id", str), rows.need(row, "gold", str)
+    if not name:
+        raise ValueError("'problem_id' must not be empty: it says which traces belong together")
     for i, sampled in enumerate(rows.need(row, "traces", list)):
         if not isinstance(sampled, dict):
             raise ValueError(f"trace {i} must be an object, got {rows.kind_of(sampled)}")

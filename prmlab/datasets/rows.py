@@ -222,7 +222,7 @@ def shown(value: object) -> str:
 
 
 def need(row: Mapping[str, Any], key: str, kind: type, where: str = "the row") -> Any:
-    """The value of a key, which must be there and of this type.
+    """The value of a key, which must be there and of this type; `float` is any number.
 
     Raises:
         ValueError: saying what is missing, or what was got; text must be as in `clean`.
@@ -234,7 +234,8 @@ def need(row: Mapping[str, Any], key: str, kind: type, where: str = "the row") -
     if key not in row:
         raise ValueError(f"{where} has no {key!r}; it has {str(list(row)[:8])[:200]}")
     value = row[key]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    allowed = int | float if kind is float else kind
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{key!r} must be {kind_of(kind())}, got {kind_of(value)}")
     return clean(value, f"{key!r}") if kind is str else value
 
