@@ -17,7 +17,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "scoring",
-                 "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
+                 "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
+                 "agreement"),
     "1 algorithms": ("protocols", "toys", "trees", "search", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "decoding", "sampling", "rewards",
                    "public_prms", "training"),

@@ -55,6 +55,8 @@ def _parse(row: Mapping[str, Any], _: rows.Reading) -> Iterable[Trace]:
 
 def _signs(parts: list[str], label: str) -> list[int]:
     """+1 or -1 for each tag, read where `label` has a sign in its place."""
+    if len(parts) == 1:
+        raise ValueError(f"'input' holds no tag {TAG!r}, so no step is labelled")
     signs, at = [], 0
     for i, part in enumerate(parts[:-1]):
         at += len(part)
@@ -66,6 +68,4 @@ def _signs(parts: list[str], label: str) -> list[int]:
         at += 1
     if label[at:] != parts[-1] or parts[-1].strip():
         raise ValueError(f"there must be nothing after the last tag, got {parts[-1][:40]!r}")
-    if not signs:
-        raise ValueError(f"'input' holds no tag {TAG!r}, so no step is labelled")
     return signs
