@@ -287,7 +287,7 @@ def problem_of(text: str, answer: str | None, family: str, facts: Mapping[str, A
 
     Example:
         >>> problem_of("1 + 1?", "2", "prm800k", {}).id
-        'prm800k-b4d02b2fec'
+        'prm800k-c97c3a9c9b'
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     return Problem(name or f"{family}-{digest}", text, answer, family, facts)
