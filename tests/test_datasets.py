@@ -93,7 +93,7 @@ def test_math_shepherd_complains(row, complaint, tmp_path):
     path.write_text(json.dumps(row), "utf-8")
     reading = math_shepherd.read(path, strict=False)
     assert not list(reading)
-    assert complaint in reading.findings[0].reason
+    assert complaint in reading.bad_rows[0].reason
 
 
 def test_stepwise_labels_hard_and_soft():
@@ -123,7 +123,7 @@ def test_prmbench_counts_from_one_and_notes_what_lies_beyond():
     assert redundant.problem.facts["out_of_range"] == [4]
     assert other.labels == (1, 1)
     assert reading.notes == {prmbench.OUT_OF_RANGE: 1}
-    assert str(reading.findings[0]).endswith(
+    assert str(reading.noted[0]).endswith(
         "prmbench.jsonl, line 2: error step beyond the trace: 4 of 3 steps")
     controls = list(prmbench.read(SAMPLES / "prmbench.jsonl", process="original"))
     assert [t.labels for t in controls] == [(1, 1, 1), (1, 1), (1,)]
@@ -230,7 +230,7 @@ def test_bad_rows_are_errors_or_counted(tmp_path):
     assert len(list(reading)) == 2
     assert (reading.n_rows, reading.n_skipped) == (4, 2)
     assert [f.line for f in told] == [3, 4]
-    assert reading.findings == told
+    assert reading.bad_rows == told
     assert told[1].reason == "a row must be a JSON object, got array"
     with pytest.raises(ValueError, match="no such file: nowhere.jsonl; give the path"):
         stepwise.read("nowhere.jsonl")
@@ -258,7 +258,7 @@ def test_files_of_rows(name, text, traces, complaint, tmp_path):
     reading = stepwise.read(path, strict=False)
     assert len(list(reading)) == traces
     assert reading.n_skipped == (complaint is not None)
-    assert complaint is None or complaint in str(reading.findings[0])
+    assert complaint is None or complaint in str(reading.bad_rows[0])
 
 
 def test_an_array_larger_than_a_piece_is_read_in_pieces(tmp_path):
@@ -282,7 +282,7 @@ def test_a_tree_that_would_explode_is_a_bad_row(tmp_path):
                               for tree in (node, flat)))
     reading = omegaprm.read(path, strict=False)
     assert sum(1 for _ in reading) == 0
-    assert all("1,000,000 steps together" in f.reason for f in reading.findings)
+    assert all("1,000,000 steps together" in f.reason for f in reading.bad_rows)
     assert reading.n_skipped == 2
 
 

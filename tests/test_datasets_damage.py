@@ -77,7 +77,7 @@ def test_damaged_rows_are_skipped_or_sound(name, tmp_path):
     assert reading.n_rows == sum(bool(line.strip()) for line in lines)
     assert len(skipped) == reading.n_skipped == len({f.line for f in skipped}) > N / 4
     assert all(f.reason and f.file == str(path) and f.reason.isprintable() for f in found)
-    assert len(reading.findings) == rows.KEPT
+    assert len(reading.bad_rows) == rows.KEPT
     assert clock.longest < 1.0
     for f in rng.sample(skipped, 50):  # alone and strictly: an error that names the line
         path.write_bytes(b"\n\n" + lines[f.line - 1])
@@ -117,6 +117,6 @@ def test_a_row_of_many_megabytes_is_no_hang(name, tmp_path):
     clock.tick()
     assert reading.n_rows == 5
     assert reading.n_traces > 0
-    assert [f.line for f in reading.findings if f.skipped][-3:] == [2, 3, 4]
-    assert any("longer than 8,388,608 bytes" in f.reason for f in reading.findings)
+    assert [f.line for f in reading.bad_rows][-3:] == [2, 3, 4]
+    assert any("longer than 8,388,608 bytes" in f.reason for f in reading.bad_rows)
     assert clock.longest < 1.0

@@ -22,7 +22,7 @@ from prmlab.traces import Problem, Trace
 
 MAX_ROW = 8 * 2**20  # bytes; the longest row of the public sets is under one MiB
 MAX_CELLS = 1_000_000  # steps of all traces of one row
-KEPT = 1000  # findings that a Reading remembers; `on_finding` is told of all
+KEPT = 1000  # findings of each kind that a Reading remembers; `on_finding` is told of all
 _CHUNK = 1 << 16
 _LFS = b"version https://git-lfs"
 
@@ -53,8 +53,9 @@ class Reading(Iterator[Trace]):
 
     Attributes:
         n_rows: rows read so far; `n_traces`: traces yielded; `n_skipped`: bad rows.
-        findings: the first `KEPT` findings, in order.
-        notes: how often each kind of oddity was met in rows that were kept.
+        bad_rows: the first `KEPT` of them, with line and reason.
+        notes: how often each kind of oddity was met in rows that were kept; `noted` the first
+            `KEPT`, with their lines.
         left_out: rows left out by an option, by kind.
 
     Raises:
@@ -72,7 +73,8 @@ class Reading(Iterator[Trace]):
                              "or fetch one by name with prmlab.datasets.public.fetch")
         self.strict, self.on_finding = strict, on_finding
         self.n_rows = self.n_traces = self.n_skipped = self.line = 0
-        self.findings: list[Finding] = []
+        self.bad_rows: list[Finding] = []
+        self.noted: list[Finding] = []
         self.notes: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self._traces = self._read(parse, array)
@@ -120,8 +122,9 @@ class Reading(Iterator[Trace]):
         self._report(finding)
 
     def _report(self, finding: Finding) -> None:
-        if len(self.findings) < KEPT:
-            self.findings.append(finding)
+        kept = self.bad_rows if finding.skipped else self.noted
+        if len(kept) < KEPT:
+            kept.append(finding)
         if self.on_finding is not None:
             self.on_finding(finding)
 
