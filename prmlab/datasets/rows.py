@@ -77,6 +77,7 @@ class Reading(Iterator[Trace]):
         self.noted: list[Finding] = []
         self.notes: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
+        self._pending: list[tuple[str, Finding]] = []  # of the present row
         self._traces = self._read(parse, array)
 
     def __next__(self) -> Trace:
@@ -90,15 +91,15 @@ class Reading(Iterator[Trace]):
         return f"Reading({self.path.name}: {'; '.join(parts)})"
 
     def note(self, kind: str, detail: str = "") -> None:
-        """Count an oddity of the present row, which is kept."""
-        self.notes[kind] += 1
-        self._report(Finding(str(self.path), self.line, f"{kind}{detail}", skipped=False))
+        """Count an oddity of the present row, if it is kept in the end."""
+        finding = Finding(str(self.path), self.line, f"{kind}{detail}", skipped=False)
+        self._pending.append((kind, finding))
 
     def _read(self, parse: Callable, array: str | None) -> Iterator[Trace]:
         with self.path.open("rb") as stream:
             for self.line, row in _rows(stream, array):
                 self.n_rows += 1
-                notes = self.notes.copy()
+                self._pending.clear()
                 try:
                     if isinstance(row, ValueError):
                         raise row
@@ -106,9 +107,11 @@ class Reading(Iterator[Trace]):
                         raise ValueError(f"a row must be a JSON object, got {kind_of(row)}")
                     traces = list(parse(row, self))
                 except (ValueError, RecursionError) as error:
-                    self.notes = notes
                     self._skip(str(error))
                     continue
+                for kind, finding in self._pending:
+                    self.notes[kind] += 1
+                    self._report(finding)
                 for trace in traces:
                     self.n_traces += 1
                     yield trace
