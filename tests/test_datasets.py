@@ -64,6 +64,23 @@ def test_prm800k_alternatives_branch_off_the_path():
     assert not traces[3].finished
 
 
+def test_prm800k_keeps_what_was_labelled_before_a_gap(tmp_path):
+    (row,) = (json.loads(x) for x in
+              (SAMPLES / "prm800k.jsonl").read_text("utf-8").splitlines()[:1])
+    gap = {"completions": [{"text": "?", "rating": -1}], "human_completion": None,
+           "chosen_completion": None}
+    row["label"]["steps"].insert(1, gap)
+    empty = json.loads(json.dumps(row))
+    empty["label"] |= {"steps": [{"completions": None}], "finish_reason": "bad_problem"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n" + json.dumps(empty), "utf-8")
+    reading = prm800k.read(path, neutral="keep")
+    (trace,) = reading
+    assert trace.labels == (1, -1)
+    assert reading.notes == {"steps after one without a choice": 1}
+    assert reading.left_out == {"nothing labelled": 1}
+
+
 def test_prm800k_refuses_unknown_policies():
     with pytest.raises(ValueError, match="neutral must be one of keep, right, wrong, unlabelled"):
         prm800k.read(SAMPLES / "prm800k.jsonl", neutral="positive")

@@ -1,8 +1,8 @@
-"""BIG-Bench-Mistake: chains of thought of PaLM 2 with the first mistake marked by people; read only.
+"""BIG-Bench-Mistake: PaLM 2's chains of thought, the first mistake marked by people; read only.
 
 `mistake_index` is the 0-based first wrong step, null if there is none. Steps before it are
-labelled +1, it -1, those after it are not labelled. The problem's answer is `target`; the answer
-that the trace gives is in `facts`. Apache-2.0.
+labelled +1, it -1, those after it are not labelled. The problem's answer is `target`; the
+answer that the trace gives is in `facts`. Apache-2.0.
 
 Source: Tyen et al. 2023, arXiv:2311.08516.
 """
@@ -31,6 +31,6 @@ def _parse(row: Mapping[str, Any], _: rows.Reading) -> Iterable[Trace]:
     steps = rows.texts(row, "steps")
     if "mistake_index" not in row or row["mistake_index"] is not None:
         rows.need(row, "mistake_index", int)
-    problem = rows.problem_of(rows.need(row, "input", str), rows.need(row, "target", str), FAMILY,
-                              rows.plain(row, "answer"))
+    text, target = rows.need(row, "input", str), rows.need(row, "target", str)
+    problem = rows.problem_of(text, target, FAMILY, rows.plain(row, "answer"))
     yield Trace(problem, steps, True, rows.labels_to(row["mistake_index"], len(steps)), FAMILY)

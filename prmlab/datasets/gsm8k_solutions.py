@@ -1,8 +1,8 @@
-"""GSM8K model solutions: four models' answers to each problem (openai/grade-school-math); read only.
+"""GSM8K model solutions: four models' answers to each problem (openai/grade-school-math).
 
 A row holds the problem, its right solution, and for each model a solution and `is_correct`: the
-final answer's correctness, not the steps'. The traces have no labels; `facts["is_correct"]` says
-it, `source` names the model. Steps are lines, with their `<<a=b>>` marks. MIT.
+final answer's correctness, not the steps'. The traces have no labels; `facts["is_correct"]`
+says it, `source` names the model. Steps are lines, with their `<<a=b>>` marks. Read only. MIT.
 
 Source: Cobbe et al. 2021, arXiv:2110.14168.
 """

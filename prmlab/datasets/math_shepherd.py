@@ -50,7 +50,8 @@ def _parse(row: Mapping[str, Any], _: rows.Reading) -> Iterable[Trace]:
         if re.search(r"\n\s*Step \d{1,4}:", step):
             raise ValueError(f"step {i} holds another step, which has no sign")
     problem = rows.problem_of(question.strip(), None, FAMILY, rows.plain(row, "task"))
-    yield Trace(problem, tuple(steps), answers.extract(steps[-1]) is not None, tuple(signs), FAMILY)
+    finished = answers.extract(steps[-1]) is not None
+    yield Trace(problem, tuple(steps), finished, tuple(signs), FAMILY)
 
 
 def _signs(parts: list[str], label: str) -> list[int]:

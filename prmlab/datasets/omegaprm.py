@@ -1,7 +1,7 @@
 """OmegaPRM trees (openreasoner/openr's two forms): every path to a leaf as a trace; read only.
 
 Labels are soft: a node's `mc_value` is the share of rollouts from it that came out right. The
-nested form is a tree of `{text, mc_value, children}` whose root is the question; the flat form a
+nested form is a tree of `{text, mc_value, children}` with the question as root; the flat form a
 list of `{solution_prefix, mc_value}`, in which one prefix lies below another that it continues
 after a line break. `facts["value"]` is the root's value; a trace is finished if it states an
 answer. MIT.

@@ -2,9 +2,9 @@
 
 A row is one labelled solution. At each step the labeller rated some completions and chose one,
 or wrote one (`human_completion`); the next step continues from it. The trace of a row is that
-path; if the last step has no choice, its first completion rated -1 ends the trace, since that
-is the error at which labelling stopped. `source` is the labeller. Ratings may be null, and so
-may `completions`. Does not grade answers.
+path; at a step without a choice it ends, with the first completion rated -1 if there is one: the
+error at which labelling stopped. A row without any step is left out and counted. `source` is the
+labeller. Ratings may be null, and so may `completions`. Does not grade answers.
 
 Source: Lightman et al. 2023, arXiv:2305.20050, and the README of the repository.
 """
@@ -70,7 +70,8 @@ def _traces(row: Mapping[str, Any], ratings: Mapping[int | None, int | None],
     source = str(rows.plain(row, "labeler").get("labeler") or FAMILY)
     path, off = _path(rows.need(label, "steps", list), ratings, written, reading)
     if not path:
-        raise ValueError("no step has a chosen, a written or a wrong completion")
+        reading.left_out["nothing labelled"] += 1
+        return []
     steps, labels = zip(*path, strict=True)
     whole = question.get("pre_generated_steps")
     finished = label.get("finish_reason") == "solution" or (
@@ -92,8 +93,7 @@ def _path(steps: list[Any], ratings: Mapping[int | None, int | None], written: i
         completions, chosen = _step(step, i, ratings, written, reading)
         ends = chosen is None
         if ends and any(_has_words(later) for later in steps[i + 1:]):
-            raise ValueError(f"step {i} has neither a chosen nor a written completion, but "
-                             "steps follow it")
+            reading.note("steps after one without a choice", f": after step {i}")
         if ends:  # labelling stopped here, at an error if there is one
             chosen = next((k for k, (_, rated) in enumerate(completions) if rated == -1), None)
         off += [(i, *rated) for k, rated in enumerate(completions) if k != chosen]

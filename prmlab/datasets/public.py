@@ -8,10 +8,11 @@ when this was written: those two are read by path alone.
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from prmlab import catalog
 
@@ -228,11 +229,22 @@ def _complete(source: Source, part: Path, path: Path, timeout: float) -> None:
             f"machine, and put it at {path}, or read it from any path") from None
 
 
+def _bar(size: int) -> Any:
+    """A text bar, shown after two seconds."""
+    try:
+        from tqdm import tqdm  # the `learn` extra brings it; without it nothing is shown
+    except ImportError:
+        return nullcontext(SimpleNamespace(update=lambda n: None))
+    return tqdm(total=size, delay=2, mininterval=1, unit="B", unit_scale=True)
+
+
 def _append(response: "HTTPResponse", part: Path, size: int) -> None:
     """Write what comes after what is there; a server that starts over starts the file over."""
-    with part.open("ab" if response.status == 206 else "wb") as out:
+    with part.open("ab" if response.status == 206 else "wb") as out, _bar(size) as bar:
+        bar.update(out.tell())
         while chunk := response.read(_CHUNK):
             out.write(chunk)
+            bar.update(len(chunk))
             if out.tell() > size:
                 break  # more than the file has: its hash will say so
     if part.stat().st_size < size:
