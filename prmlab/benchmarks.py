@@ -67,7 +67,8 @@ def process_bench(
     for own_seed, name in zip(seeds, true, strict=True):
         options = {"seed": own_seed, "draws": draws}
         try:
-            found[name] = metrics.first_error_f1(predicted[name], true[name], level=level, **options)
+            found[name] = metrics.first_error_f1(predicted[name], true[name], level=level,
+                                                 **options)
         except ValueError as error:
             raise ValueError(f"subset {name!r}: {error}") from None
         drawn.append(metrics.drawn_f1s(predicted[name], true[name], **options))
@@ -175,7 +176,8 @@ def prm_bench(
         weights = resample_weights(len(rows), seed=seed, draws=draws)
         only_right = not rows[:, 2:].any()
         low, high = percentiles(_scores(weights @ rows, only_right), level)
-        return Estimate(float(_scores(rows.sum(axis=0), only_right)), float(low), float(high), level)
+        value = float(_scores(rows.sum(axis=0), only_right))
+        return Estimate(value, float(low), float(high), level)
 
     groups = np.array(classes if classes is not None else [""] * len(right))
     names = [] if classes is None else sorted(set(classes))

@@ -1,4 +1,4 @@
-"""Public data sets by name: fetched from their public source, only when asked, whole or not at all.
+"""Public data sets by name: fetched from their source, only when asked, whole or not at all.
 
 Every file is pinned by commit, size and SHA-256. A fetch that was cut off goes on from where it
 stopped; a file whose hash differs is never kept under its name. Nothing is sent but the request.

@@ -1,9 +1,10 @@
 """The rows of a file of JSON, one at a time in flat memory, and what is wrong with some of them.
 
 Owned here: a row is a line, or in a file named .json that begins with a bracket an element of
-that array; it is at most `MAX_ROW` bytes long; a bad row is reported with file, line and reason, and either ends the
-reading (`strict`) or is skipped and counted. What a trace's row says beyond problem, steps and
-labels is in `trace.problem.facts`. Hard labels are the integers +1, 0, -1, soft labels floats.
+that array; it is at most `MAX_ROW` bytes long; a bad row is reported with file, line and reason,
+and either ends the reading (`strict`) or is skipped and counted. What a trace's row says beyond
+problem, steps and labels is in `trace.problem.facts`. Hard labels are the integers +1, 0, -1,
+soft labels floats.
 Does not know any format: those modules hand in a function from a row to its traces.
 """
 
@@ -69,8 +70,8 @@ class Reading(Iterator[Trace]):
                  array: str | None = None):
         self.path = Path(path)
         if not self.path.is_file():
-            raise ValueError(f"no such file: {self.path}; give the path of a file on this machine, "
-                             "or fetch one by name with prmlab.datasets.public.fetch")
+            raise ValueError(f"no such file: {self.path}; give the path of a file on this "
+                             "machine, or fetch one with prmlab.datasets.public.fetch")
         self.strict, self.on_finding = strict, on_finding
         self.n_rows = self.n_traces = self.n_skipped = self.line = 0
         self.bad_rows: list[Finding] = []
