@@ -128,19 +128,24 @@ def mistakes(folder: Path, judges: Mapping[str, Judge]) -> dict:
         kept = {task: readable(scores[task], true[task]) for task in sets}
         both = [task for task, (_, truth) in kept.items()
                 if 0 < sum(x is None for x in truth) < len(truth)]
-        on = [{task: kept[task][k] for task in both} for k in (0, 1)]
-        carried = benchmarks.process_bench_scores(*on, chosen_on=both[0])
         found[name] = {
             "traces read": {task: len(kept[task][0]) for task in sets},
             "all": first_errors(flat, [x for t in sets for x in true[t]]) | {
                 "auroc": order(flat, every)},
             "tasks": {task: first_errors(scores[task], true[task]) | {
-                "auroc": order(scores[task], sets[task])} for task in sets},
-            "average of tasks with both kinds": numbers(
-                benchmarks.process_bench_scores(*on, threshold=0.5).average),
-            "threshold chosen on": carried.chosen_on, "threshold": round(carried.threshold, 4),
-            "f1 at it": {t: round(r.f1, 4) for t, r in carried.subsets.items()}}
+                "auroc": order(scores[task], sets[task])} for task in sets}}
+        if both:
+            found[name] |= averages(*({task: kept[task][k] for task in both} for k in (0, 1)))
     return found
+
+
+def averages(scores: Mapping[str, Sequence], true: Mapping[str, Sequence]) -> dict:
+    """ProcessBench's average over subsets at 0.5, and F1 at a threshold from the first subset."""
+    carried = benchmarks.process_bench_scores(scores, true, chosen_on=next(iter(scores)))
+    at_half = benchmarks.process_bench_scores(scores, true, threshold=0.5)
+    return {"average of tasks with both kinds": numbers(at_half.average),
+            "threshold chosen on": carried.chosen_on, "threshold": round(carried.threshold, 4),
+            "f1 at it": {task: round(r.f1, 4) for task, r in carried.subsets.items()}}
 
 
 def prm_bench(folder: Path, judges: Mapping[str, Judge]) -> dict:
@@ -164,6 +169,9 @@ def prm_bench(folder: Path, judges: Mapping[str, Judge]) -> dict:
     for name, judge in judges.items():
         scores = judge(traces)
         kept, *beside = readable(scores, right, classes)
+        if not kept:
+            found[name] = {"traces read": 0}
+            continue
         result = benchmarks.prm_bench([s >= 0.5 for s in kept], *beside)
         found[name] = {
             "traces read": len(kept),
