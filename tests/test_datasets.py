@@ -367,3 +367,18 @@ def test_real_recorded_run():
     reading = recorded.read(SHARED / "crucible_math500_bestofn_seed0.json")
     found = Counter(t.problem.id for t in reading)
     assert (reading.n_rows, set(found.values())) == (40, {8})
+
+
+def test_the_step_annotators_file_is_read_as_it_is(tmp_path):
+    pytest.importorskip("anywidget")
+    from prmlab.widgets.step_annotator import StepAnnotator
+
+    trace = Trace(Problem("p", "1 + 1?", "2", ""), ("1 + 1 = 3", "3 is odd", "so 3"), True)
+    annotator = StepAnnotator([trace], tmp_path / "hand.jsonl", labeler="ana")
+    annotator.labels = [[-1, 0, None]]
+    (read,), (own,) = prm800k.read(tmp_path / "hand.jsonl", neutral="keep"), (
+        annotator.labelled_traces())
+    assert (read.steps, read.labels, read.source, read.finished) == (
+        own.steps, own.labels, "ana", True)
+    (line,) = map(json.loads, (tmp_path / "hand.jsonl").read_text("utf-8").splitlines())
+    assert prm800k.record(own) == line | {"timestamp": None}  # the same row, but for the time
