@@ -4,12 +4,64 @@ Conventions: the labels of two labellers are compared item by item; any hashable
 Does not know who is right: for that, compare with the exact checker.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from prmlab.intervals import DRAWS, percentiles
+from prmlab.traces import Trace
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The steps that two labellers both labelled.
+
+    Args:
+        a, b: their labels, in the same order: what `cohen_kappa` takes.
+        places: of each, the trace as `a` labelled it, and the 0-based step.
+        one_only: labelled steps of either that the other did not label.
+    """
+
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    places: tuple[tuple[Trace, int], ...]
+    one_only: int
+
+    def disagreements(self) -> list[tuple[Trace, int, float, float]]:
+        """Where they differ: the trace, the step, the label by `a` and that by `b`."""
+        return [(*place, x, y) for place, x, y in zip(self.places, self.a, self.b, strict=True)
+                if x != y]
+
+
+def paired(a: Iterable[Trace], b: Iterable[Trace]) -> Pairs:
+    """The labels of the steps that both labelled, matched by problem and steps.
+
+    Args:
+        a: traces labelled by the first labeller, such as `StepAnnotator.labelled_traces()` or
+            `datasets.prm800k.read` gives them; equal traces are matched in their order.
+        b: traces labelled by the second.
+
+    Example:
+        >>> from prmlab.traces import Problem
+        >>> trace = Trace(Problem("", "1 + 1?", "2", ""), ("1 + 1 = 3", "so 3"))
+        >>> pairs = paired([trace.with_labels([-1, 0], "a")], [trace.with_labels([-1, -1], "b")])
+        >>> pairs.a, pairs.b, [step for _, step, _, _ in pairs.disagreements()]
+        ((-1, 0), (-1, -1), [1])
+    """
+    waiting: dict[tuple[str, tuple[str, ...]], list[Trace]] = {}
+    b = list(b)
+    for trace in reversed(b):
+        waiting.setdefault((trace.problem.text, trace.steps), []).append(trace)
+    found, n_labels = [], sum(x is not None for t in b for x in t.labels or ())
+    for trace in a:
+        n_labels += sum(x is not None for x in trace.labels or ())
+        others = waiting.get((trace.problem.text, trace.steps))
+        if others and trace.labels and (other := others.pop()).labels:
+            found += [(x, y, (trace, i)) for i, (x, y) in enumerate(
+                zip(trace.labels, other.labels, strict=True)) if None not in (x, y)]
+    x, y, places = zip(*found, strict=True) if found else ((), (), ())
+    return Pairs(x, y, places, n_labels - 2 * len(found))
 
 
 @dataclass(frozen=True)

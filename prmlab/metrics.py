@@ -122,14 +122,21 @@ def first_error_f1(
         )
     n_error, n_correct = int(error.sum()), int((~error).sum())
     acc_error, acc_correct = (hit & error).sum() / n_error, (hit & ~error).sum() / n_correct
-    kinds = np.stack([error, hit & error, ~error, hit & ~error], axis=1).astype(float)
-    drawn = resample_weights(len(truth), seed=seed, draws=draws) @ kinds
-    with np.errstate(invalid="ignore"):  # a draw without one kind is NaN, and left out
-        f1s = harmonic_mean(drawn[:, 1] / drawn[:, 0], drawn[:, 3] / drawn[:, 2])
-    low, high = percentiles(f1s, level)
+    low, high = percentiles(drawn_f1s(predicted, true, seed=seed, draws=draws), level)
     f1 = float(harmonic_mean(acc_error, acc_correct))
     return FirstErrorF1(f1, float(low), float(high), float(acc_error), float(acc_correct),
                         n_error, n_correct, level)
+
+
+def drawn_f1s(predicted: Sequence[int | None], true: Sequence[int | None], *, seed: int = 0,
+              draws: int = DRAWS) -> np.ndarray:
+    """`first_error_f1` of bootstrap draws over traces, `[draws]`; NaN for one without a kind."""
+    truth = as_first_errors(true, "true")
+    error, hit = truth >= 0, as_first_errors(predicted, "predicted") == truth
+    kinds = np.stack([error, hit & error, ~error, hit & ~error], axis=1).astype(float)
+    drawn = resample_weights(len(truth), seed=seed, draws=draws) @ kinds
+    with np.errstate(invalid="ignore"):
+        return harmonic_mean(drawn[:, 1] / drawn[:, 0], drawn[:, 3] / drawn[:, 2])
 
 
 def harmonic_mean(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Cohen's kappa against a table worked out by hand, its limits and properties."""
+"""Cohen's kappa against a table worked out by hand, its limits and properties; pairing."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prmlab import agreement
+from prmlab.datasets import prm800k
+from prmlab.traces import Problem, Trace
 
 
 def test_kappa_by_hand():
@@ -39,3 +41,22 @@ def test_kappa_is_symmetric_and_at_most_one(pairs):
     one, two = agreement.cohen_kappa(a, b, draws=20), agreement.cohen_kappa(b, a, draws=20)
     assert one.kappa == pytest.approx(two.kappa, nan_ok=True)
     assert np.isnan(one.kappa) or one.kappa <= 1 + 1e-12
+
+
+def test_two_annotators_files_are_paired_step_by_step(tmp_path):
+    """As two annotators leave them on disk, in different order, not all of it labelled."""
+    sums = Trace(Problem("", "1 + 1?", "2", ""), ("1 + 1 = 2", "so 2"), True)
+    pens = Trace(Problem("", "3 pens at 2?", "6", ""), ("3 * 2 = 5", "5 is odd", "so 5"), True)
+    prm800k.write(tmp_path / "ana", [sums.with_labels([1, 1], "ana"),
+                                     pens.with_labels([-1, 0, -1], "ana")])
+    prm800k.write(tmp_path / "ben", [pens.with_labels([-1, 1, None], "ben"),
+                                     sums.with_labels([1, 1], "ben"),
+                                     sums.prefix(1).with_labels([1], "ben")])
+    ana, ben = (prm800k.read(tmp_path / name, neutral="keep") for name in ("ana", "ben"))
+    pairs = agreement.paired(ana, ben)
+    assert (pairs.a, pairs.b) == ((1, 1, -1, 0), (1, 1, -1, 1))
+    assert pairs.one_only == 2  # step 2 of the pens by Ana, and a trace that Ana did not have
+    ((trace, step, x, y),) = pairs.disagreements()
+    assert (trace.steps, step, x, y, trace.source) == (pens.steps, 1, 0, 1, "ana")
+    assert agreement.cohen_kappa(pairs.a, pairs.b).observed == 0.75
+    assert agreement.paired([], [sums]).a == ()

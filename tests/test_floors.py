@@ -17,7 +17,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "scoring",
-                 "intervals", "metrics", "curves", "votes", "thresholds", "agreement"),
+                 "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
+                 "agreement"),
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",

@@ -1,0 +1,265 @@
+"""How far the small world reaches: judges on traces that people marked, and a recorded run.
+
+    python scripts/measure_human_data.py FOLDER [--prm NAME] [--json FILE]
+
+FOLDER holds the files as `prmlab.datasets.public.fetch` or their authors name them: BIG-Bench-
+Mistake (`*multistep_arithmetic.jsonl` and its like), PRMBench (`*prmbench*.jsonl`), and a recorded
+best-of-N run (`crucible*.json`); what is not there is left out, and said. Judged are the first
+error (ProcessBench's F1), every step (PRMScore) and the order of steps (AUROC), by three judges
+that read nothing, by the arithmetic checker, and with --prm by a PRM: on the traces that it can
+read, which are counted, with the checker beside it on those same traces. Every figure has a 95 %
+bootstrap interval over traces or problems. Without a PRM it takes ten seconds of a core, with
+ours forty.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prmlab import answers, benchmarks, claims, metrics, scoring
+from prmlab.datasets import bigbench_mistake, prmbench, recorded, rows
+from prmlab.intervals import Estimate, bootstrap_mean
+from prmlab.traces import Trace
+
+MISTAKES = ("multistep_arithmetic", "tracking_shuffled_objects", "word_sorting",
+            "logical_deduction", "dyck_languages")
+# P(right) of every step, [S] a trace; None for a trace that the judge cannot read
+Judge = Callable[[Sequence[Trace]], list[np.ndarray | None]]
+
+
+def always_right(traces: Sequence[Trace]) -> list[np.ndarray]:
+    """Every step scores 1."""
+    return [np.ones(len(t.steps)) for t in traces]
+
+
+def always_step_0(traces: Sequence[Trace]) -> list[np.ndarray]:
+    """The first step scores 0, the others 1."""
+    return [np.r_[0.0, np.ones(len(t.steps) - 1)] for t in traces]
+
+
+def random_place(traces: Sequence[Trace]) -> list[np.ndarray]:
+    """One step, or none, drawn evenly, scores 0."""
+    rng = np.random.default_rng(0)
+    return [np.where(np.arange(len(t.steps)) == rng.integers(-1, len(t.steps)), 0.0, 1.0)
+            for t in traces]
+
+
+def arithmetic(traces: Sequence[Trace]) -> list[np.ndarray]:
+    """A step with a false arithmetic claim scores 0, any other 1."""
+    return [np.array([float(all(c.holds or c.misprint for c in found))
+                      for found in claims.read(t.steps, t.problem.text)]) for t in traces]
+
+
+def prm_judges(name: str) -> dict[str, Judge]:
+    """A PRM, and the arithmetic checker on the traces that this PRM can read."""
+    from prmlab.rewards import PRM  # torch, for those who ask
+
+    prm, known = PRM.load(name), {}
+
+    def judge(traces: Sequence[Trace]) -> list[np.ndarray | None]:
+        new = [t for t in traces if id(t) not in known]
+        known.update({id(t): (t, s) for t, s in zip(new, prm.score(new, on_long="skip"))})
+        return [known[id(t)][1] for t in traces]
+
+    def beside(traces: Sequence[Trace]) -> list[np.ndarray | None]:
+        return [s if said is not None else None
+                for s, said in zip(arithmetic(traces), judge(traces), strict=True)]
+
+    return {"prm": judge, "arithmetic checker on what the prm can read": beside}
+
+
+def numbers(estimate: Estimate) -> dict[str, float]:
+    """An estimate for JSON."""
+    return {"value": round(estimate.value, 4), "low": round(estimate.low, 4),
+            "high": round(estimate.high, 4)}
+
+
+def readable(scores: Sequence[np.ndarray | None], *others: Sequence) -> tuple[list, ...]:
+    """The scores of the traces that were read, and what stands beside them in the others."""
+    at = [i for i, s in enumerate(scores) if s is not None]
+    return tuple([row[i] for i in at] for row in (scores, *others))
+
+
+def first_errors(scores: Sequence[np.ndarray | None], true: Sequence[int | None]) -> dict:
+    """ProcessBench's F1 and its two accuracies; what is defined of it where one kind is missing."""
+    scores, true = readable(scores, true)
+    if not scores:
+        return {"n": 0}
+    said = [scoring.first_error(s) for s in scores]
+    if any(t is None for t in true) and any(t is not None for t in true):
+        r = metrics.first_error_f1(said, true)
+        return {"f1": numbers(Estimate(r.f1, r.low, r.high)), "acc_error": round(r.acc_error, 4),
+                "acc_correct": round(r.acc_correct, 4), "n_error": r.n_error,
+                "n_correct": r.n_correct}
+    hits = [float(a == b) for a, b in zip(said, true, strict=True)]
+    kind = "acc_correct" if true[0] is None else "acc_error"
+    return {"f1": None, kind: numbers(bootstrap_mean(hits)), "n": len(hits)}
+
+
+def order(scores: Sequence[np.ndarray | None], traces: Sequence[Trace]) -> dict | None:
+    """AUROC over the labelled steps; None where only right or only wrong steps were read."""
+    scores, traces = readable(scores, traces)
+    known = [[i for i, label in enumerate(t.labels) if label is not None] for t in traces]
+    right = [[t.labels[i] >= 0 for i in at] for t, at in zip(traces, known, strict=True)]
+    if len({x for row in right for x in row}) < 2:
+        return None
+    return numbers(benchmarks.step_auroc(
+        [s[at] for s, at in zip(scores, known, strict=True)], right))
+
+
+def mistakes(folder: Path, judges: Mapping[str, Judge]) -> dict:
+    """BIG-Bench-Mistake by task and over all, and thresholds carried from the first task on."""
+    sets = {task: list(bigbench_mistake.read(path)) for task in MISTAKES
+            for path in sorted(folder.glob(f"*{task}.jsonl"))}
+    if not sets:
+        return {"left out": f"no *{MISTAKES[0]}.jsonl in the folder"}
+    true = {task: [rows.first_error(t) for t in traces] for task, traces in sets.items()}
+    found = {"traces": {task: len(traces) for task, traces in sets.items()},
+             "right traces": {task: sum(x is None for x in true[task]) for task in sets}}
+    for name, judge in judges.items():
+        scores = {task: judge(traces) for task, traces in sets.items()}
+        every = [t for traces in sets.values() for t in traces]
+        flat = [s for rows_ in scores.values() for s in rows_]
+        kept = {task: readable(scores[task], true[task]) for task in sets}
+        both = [task for task, (_, truth) in kept.items()
+                if 0 < sum(x is None for x in truth) < len(truth)]
+        found[name] = {
+            "traces read": {task: len(kept[task][0]) for task in sets},
+            "all": first_errors(flat, [x for t in sets for x in true[t]]) | {
+                "auroc": order(flat, every)},
+            "tasks": {task: first_errors(scores[task], true[task]) | {
+                "auroc": order(scores[task], sets[task])} for task in sets}}
+        if both:
+            found[name] |= averages(*({task: kept[task][k] for task in both} for k in (0, 1)))
+    return found
+
+
+def averages(scores: Mapping[str, Sequence], true: Mapping[str, Sequence]) -> dict:
+    """ProcessBench's average over subsets at 0.5, and F1 at a threshold from the first subset."""
+    carried = benchmarks.process_bench_scores(scores, true, chosen_on=next(iter(scores)))
+    at_half = benchmarks.process_bench_scores(scores, true, threshold=0.5)
+    return {"average of tasks with both kinds": numbers(at_half.average),
+            "threshold chosen on": carried.chosen_on, "threshold": round(carried.threshold, 4),
+            "f1 at it": {task: round(r.f1, 4) for task, r in carried.subsets.items()}}
+
+
+def prm_bench(folder: Path, judges: Mapping[str, Judge]) -> dict:
+    """PRMBench: PRMScore by class, AUROC, and first-error F1 with right processes as controls."""
+    paths, traces, controls, beyond = sorted(folder.glob("*prmbench*.jsonl")), [], [], 0
+    if not paths:
+        return {"left out": "no *prmbench*.jsonl in the folder"}
+    for path in paths:
+        reading = prmbench.read(path)
+        traces += reading
+        beyond += reading.notes[prmbench.OUT_OF_RANGE]
+        controls += [t for t in prmbench.read(path, process="original")
+                     if t.problem.facts["classification"] == "redundency"]
+    classes = [t.problem.facts["classification"] for t in traces]
+    right = [[label > 0 for label in t.labels] for t in traces]
+    found = {"traces": len(traces), "steps": sum(map(len, right)),
+             "wrong steps": sum(not x for row in right for x in row),
+             "error steps beyond their trace": beyond, "controls": len(controls),
+             "classes": Counter(classes)}
+    true = [rows.first_error(t) for t in [*traces, *controls]]
+    for name, judge in judges.items():
+        scores = judge(traces)
+        kept, *beside = readable(scores, right, classes)
+        if not kept:
+            found[name] = {"traces read": 0}
+            continue
+        result = benchmarks.prm_bench([s >= 0.5 for s in kept], *beside)
+        found[name] = {
+            "traces read": len(kept),
+            "prm_score": numbers(result.score), "f1_right": round(result.counts.f1_right, 4),
+            "f1_wrong": round(result.counts.f1_wrong, 4), "auroc": order(scores, traces),
+            "classes": {c: numbers(e) for c, e in result.classes.items()},
+            "first error": first_errors([*scores, *judge(controls)], true)}
+    return found
+
+
+def run_figures(folder: Path) -> dict:
+    """pass@1, majority, best by recorded PRM score, oracle: by our grading and as recorded."""
+    paths = sorted(folder.glob("crucible*.json"))
+    if not paths:
+        return {"left out": "no crucible*.json in the folder"}
+    problems: dict[str, list[Trace]] = {}
+    for trace in recorded.read(paths[0]):
+        problems.setdefault(trace.problem.id, []).append(trace)
+    found: dict = {"problems": len(problems), "traces": sum(map(len, problems.values()))}
+    given = {name: [answers.extract(t.text) for t in sampled]
+             for name, sampled in problems.items()}
+    ours = {name: [answers.equal(a, sampled[0].problem.answer) for a in given[name]]
+            for name, sampled in problems.items()}
+    flags = {name: [t.problem.facts["correct"] for t in sampled]
+             for name, sampled in problems.items()}
+    for kind, right in (("our grading", ours), ("recorded flags", flags)):
+        found[kind] = {how: numbers(bootstrap_mean([
+            choose(right[name], given[name], problems[name]) for name in problems]))
+            for how, choose in CHOICES.items()}
+    found["right by us"] = sum(map(sum, ours.values()))
+    found["right as recorded"] = sum(map(sum, flags.values()))
+    found["differences"] = [
+        {"problem": name, "trace": i, "right answer": t.problem.answer, "answer found": answer,
+         "by us": bool(us), "recorded": flag, "why": why(us, answer), "end": t.text[-160:]}
+        for name in problems for i, (t, answer, us, flag) in enumerate(
+            zip(problems[name], given[name], ours[name], flags[name], strict=True)) if us != flag]
+    found["reasons"] = Counter(d["why"] for d in found["differences"])
+    return found
+
+
+def why(right: bool, answer: str | None) -> str:
+    """In which way our grading differs from the flag."""
+    if right:
+        return "equal by us, recorded as wrong"
+    return "no stated answer found" if answer is None else "another answer found by us"
+
+
+def majority(right: Sequence[bool], given: Sequence[str | None], _: Sequence[Trace]) -> float:
+    """Share of right ones in the largest group of equal answers; equal groups count alike."""
+    groups = [group for group in answers.group(given) if given[group[0]] is not None]
+    largest = max((len(group) for group in groups), default=0)
+    best = [np.mean([right[i] for i in group]) for group in groups if len(group) == largest]
+    return float(np.mean(best)) if best else 0.0
+
+
+CHOICES = {
+    "pass@1": lambda right, given, traces: float(np.mean(right)),
+    "majority": majority,
+    "best by recorded PRM score": lambda right, given, traces: float(
+        right[int(np.argmax([t.problem.facts["prm_score"] for t in traces]))]),
+    "oracle": lambda right, given, traces: float(any(right)),
+}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--prm", help="a PRM: a name of the catalogue, a folder, or a hub id")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    if not args.folder.is_dir():
+        parser.error(f"no folder {args.folder}")
+    began = time.time()
+    judges: dict[str, Judge] = {"always right": always_right, "always step 0": always_step_0,
+                                "random place": random_place, "arithmetic checker": arithmetic}
+    if args.prm:
+        judges |= prm_judges(args.prm)
+    result = {"command": "python scripts/measure_human_data.py FOLDER",
+              "prm": args.prm, "bigbench_mistake": mistakes(args.folder, judges),
+              "prmbench": prm_bench(args.folder, judges), "recorded_run": run_figures(args.folder)}
+    result["seconds"] = round(time.time() - began, 1)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
