@@ -17,6 +17,10 @@ BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/kill_labels.json": (
+        "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
+    "runs/labels_memory.json": (
+        "python scripts/measure_memory_labels.py --json data/runs/labels_memory.json", 0),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
