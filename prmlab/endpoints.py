@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 from prmlab import answers
 from prmlab.bars import bar
+from prmlab.protocols import check_request
 from prmlab.traces import Problem, Trace
-from prmlab.usage import Usage
+from prmlab.usage import Sendable, Usage
 
 WORTH_ANOTHER_TRY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 LONGEST_WAIT = 60.0  # seconds between tries, whatever the server asks for
@@ -192,7 +193,7 @@ class _Job:
     round: int
 
 
-class EndpointPolicy:
+class EndpointPolicy(Sendable):
     """A model behind an OpenAI-compatible server that continues traces; a `protocols.Policy`.
 
     `usage` sums what the server says it has cost. Seeds are sent along, each a function of
@@ -238,12 +239,6 @@ class EndpointPolicy:
         self._heeds_n = True
         self._lock = Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=Lock())
-
     def __repr__(self) -> str:
         return (f"EndpointPolicy({self.model!r} at {self.server.url!r}, max_tokens="
                 f"{self.max_tokens}, step_tokens={self.step_tokens}, extra={self.extra})")
@@ -285,18 +280,11 @@ class EndpointPolicy:
             ValueError: if a prefix is finished, if steps stay empty, and as for `complete`.
             OSError: as `Server.post`.
         """
-        for prefix in prefixes:
-            if prefix.finished:
-                raise ValueError(f"the trace of problem {prefix.problem.id!r} is finished, no "
-                                 "step can follow; take trace.prefix(n_steps) to go on from an "
-                                 "earlier one")
         return self._sample(prefixes, n, seed, temperature, one_step=True)
 
     def _sample(self, prefixes: Sequence[Trace], n: int, seed: int, temperature: float,
                 one_step: bool) -> list[list[Trace]]:
-        if n < 1 or not temperature >= 0:
-            raise ValueError(f"n must be at least 1 and temperature at least 0, got {n} and "
-                             f"{temperature}")
+        check_request(prefixes, n, temperature, one_step=one_step)
         began, different = time.perf_counter(), n if temperature else 1  # greedy: all are equal
         asks, seen = [], Counter[str]()
         for prompt in map(self.prompt, prefixes):

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from prmlab.endpoints import Server, in_parallel, reported
 from prmlab.traces import Trace
-from prmlab.usage import Usage
+from prmlab.usage import Sendable, Usage
 
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\text\{)?\s*(-?\d{1,6})\s*\}")
 
@@ -62,7 +62,7 @@ def read_vote(text: str, n_steps: int) -> int | None:
     return None if index == -1 else index
 
 
-class Endpoint:
+class Endpoint(Sendable):
     """A critic behind an OpenAI-compatible server (vLLM, SGLang, llama.cpp, and others).
 
     Every critique is a request of its own, with the seed `seed + i` for the i-th of a trace, so
@@ -90,12 +90,6 @@ class Endpoint:
         self.max_tokens, self.parallel, self.extra = max_tokens, parallel, dict(extra or {})
         self.usage = Usage()
         self._lock = Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=Lock())
 
     def __repr__(self) -> str:
         return f"Endpoint({self.model!r} at {self.server.url!r}, {self._settings})"

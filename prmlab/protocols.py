@@ -106,3 +106,21 @@ def scored(scorer: StepScorer, traces: Sequence[Trace]) -> list[np.ndarray]:
                              f"{float(array[step])!r} at step {step} ({trace.steps[step]!r})")
         arrays.append(array)
     return arrays
+
+
+def check_request(prefixes: Sequence[Trace], n: int, temperature: float, *, one_step: bool
+                  ) -> None:
+    """What every policy refuses.
+
+    Raises:
+        ValueError: if n or temperature is out of its range, or one step more is asked of a
+            trace that is finished.
+    """
+    if n < 1 or not temperature >= 0:
+        raise ValueError(f"n must be at least 1 and temperature at least 0, got {n} and "
+                         f"{temperature}")
+    for prefix in prefixes:
+        if one_step and prefix.finished:
+            raise ValueError(f"the trace of problem {prefix.problem.id!r} is finished, no "
+                             "step can follow; take trace.prefix(n_steps) to go on from an "
+                             "earlier one")

@@ -29,13 +29,14 @@ from prmlab import pretrained, tokens
 from prmlab.attention import check, free_bytes, plugged, position_bytes
 from prmlab.bars import bar
 from prmlab.decoding import Rows, Slots
+from prmlab.protocols import check_request
 from prmlab.traces import Trace
-from prmlab.usage import Usage
+from prmlab.usage import Sendable, Usage
 
 LEAST_BYTES = 2**26  # for keys and values, however little seems to be free
 
 
-class LocalPolicy:
+class LocalPolicy(Sendable):
     """A causal language model on this machine that continues traces; a `protocols.Policy`.
 
     `usage` holds what it has cost since it was made. Calls from several threads take turns.
@@ -93,12 +94,6 @@ class LocalPolicy:
             model.to(_dtype(dtype, model.device))
         return cls(model, tokenizer, **{"source": Path(fspath(name)).name, **options})
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=Lock())
-
     def __repr__(self) -> str:
         millions = self.model.num_parameters() / 1e6
         return (f"LocalPolicy({self.source!r}, {self.model.config.model_type}, {millions:.2f} M "
@@ -145,18 +140,11 @@ class LocalPolicy:
         Raises:
             ValueError: if a prefix is finished, and as for `complete`.
         """
-        for prefix in prefixes:
-            if prefix.finished:
-                raise ValueError(f"the trace of problem {prefix.problem.id!r} is finished, no "
-                                 "step can follow; take trace.prefix(n_steps) to go on from an "
-                                 "earlier one")
         return self._sample(prefixes, n, seed, temperature, one_step=True)
 
     def _sample(self, prefixes: Sequence[Trace], n: int, seed: int, temperature: float,
                 one_step: bool) -> list[list[Trace]]:
-        if n < 1 or not temperature >= 0:
-            raise ValueError(f"n must be at least 1 and temperature at least 0, got {n} and "
-                             f"{temperature}")
+        check_request(prefixes, n, temperature, one_step=one_step)
         began = time.perf_counter()
         encoded = [e.ids for e in tokens.encode_many(self.tokenizer, prefixes,
                                                      separator=self.separator)]

@@ -1,7 +1,8 @@
-"""What sampling has cost, as sums: of a model on this machine, or of a server."""
+"""What sampling has cost, as sums, of a model here or of a server; and how a counter travels."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from threading import Lock
+from typing import Any, Self
 
 
 class Sums:
@@ -46,3 +47,13 @@ class Usage(Sums):
     def policy_tokens(self) -> int | None:
         """All tokens, prompts' and drawn; None if a server left some uncounted."""
         return None if self.uncounted else self.prompt_tokens + self.new_tokens
+
+
+class Sendable:
+    """What has a `_lock`, and can be copied and sent to other processes: each has its own."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
