@@ -322,8 +322,8 @@ def as_curve(s):
     return {"n": s["n"], "mean": s["best of n"], "low": s["low"], "high": s["high"]}
 
 chosen = [s for s in sizes if s["start"] == "policy-strong"] + [sizes[-1]]
-plots.best_of_n({f"{s['start']}, {s['labels']:,} labels": as_curve(s) for s in chosen},
-                title="Choosing with PRMs of more and more labels")
+plots.best_of_n({s.get("model", f"{s['labels']:,} labels"): as_curve(s) for s in chosen},
+                title="Choosing with PRMs from policy-strong, and with prm-large")
 
 # %%
 for s in sizes:
