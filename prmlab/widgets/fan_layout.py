@@ -1,4 +1,4 @@
-"""Where the lines of a rollout fan run, and the curve of a value against its rollouts.
+"""Where the lines of a rollout fan run, the curve of a value, and the row of a prefix in words.
 
 Owns the geometry, in pixels from the top left, as shapes for the browser to make: `[tag,
 attributes]` of an SVG element, and its text if it has one. No text of a model is in an attribute.
@@ -6,7 +6,7 @@ A rollout is "right", "wrong" or "unfinished"; they are ordered so, and by answe
 where its value lies. Draws nothing and knows no policy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,10 +17,10 @@ from prmlab.traces import Trace
 
 KINDS = ("right", "wrong", "unfinished")
 NAMES = {"right": f"{MARKS['right']} right", "wrong": f"{MARKS['wrong']} wrong"}
-WIDTH, X0, X1, XTEXT = 560, 16, 410, 436  # of the fan: whole, its lines' ends, its words
+X0, X1, XTEXT = 16, 384, 406  # of the fan, 560 wide: its lines' ends, its words
 HEIGHT, LABEL, TALLEST = 250, 20, 460  # the least, of a group's words, of all rollouts
 BOX = (34, 12, 288, 196)  # the curve's left, top, right and bottom
-MAX_GROUPS, MAX_STEPS = 8, 60
+MAX_GROUPS, MAX_STEPS, MAX_DOTS = 8, 60, 24
 STROKES = {"right": "M-4,0 L-1,3.5 L4,-4", "wrong": "M-3.5,-3.5 L3.5,3.5 M3.5,-3.5 L-3.5,3.5",
            "unfinished": "M-4,0 L4,0"}
 Shape = list[Any]  # [tag, attributes] or [tag, attributes, text]
@@ -44,7 +44,7 @@ def fan(rollouts: Sequence[Trace], n_steps: int, slips: Sequence[int | None]) ->
 
     Returns:
         `height`; `lines`, R of them from top to bottom: `index` among the rollouts, `kind`,
-        `answer` and its `shapes`; `words`, the shapes of what stands beside all lines of one
+        `answer` and its `shapes`, the line itself first; `words`, the shapes of what stands beside all lines of one
         answer.
     """
     named = [(kind(rollout), _answer(rollout), i) for i, rollout in enumerate(rollouts)]
@@ -70,7 +70,7 @@ def fan(rollouts: Sequence[Trace], n_steps: int, slips: Sequence[int | None]) ->
         lines += [_line((of, answer, i), _dots(rollouts[i], n_steps, slips[i]), height / 2, first + pitch * j)
                   for j, (of, answer, i) in enumerate(rows)]
         words.append(["text", {"x": XTEXT, "y": _px(top + tall / 2 + 4), "class": rows[0][0]},
-                      _words(rows, place(rows[0])[1])])
+                      _words(rows, len(named), place(rows[0])[1])])
         top += tall
     words.append(["circle", {"cx": X0, "cy": height / 2, "r": 6, "class": "prm-origin"}])
     return {"height": height, "lines": lines, "words": words}
@@ -116,6 +116,50 @@ def curve(right: Sequence[bool], prediction: float | None, *, at_least: int) -> 
     return shapes
 
 
+def bar(value: float, low: float, high: float, prediction: float | None) -> list[Shape]:
+    """A value with its interval and the prediction, on a line of 84 by 20 pixels."""
+    def x(chance: float) -> float:
+        return _px(4 + 76 * chance)
+
+    shapes: list[Shape] = [
+        ["path", {"d": "M4,10 H80", "class": "prm-grid"}],
+        ["rect", {"x": x(low), "y": 6, "width": _px(x(high) - x(low)), "height": 8}],
+        ["path", {"d": f"M{x(value)},3 V17", "class": "prm-value-line"}]]
+    if prediction is not None:
+        at = {"transform": f"translate({x(prediction)} 10)", "class": "prm-said"}
+        shapes.append(["path", {"d": "M-5,0 L0,-5 L5,0 L0,5 Z", **at}])
+    return shapes
+
+
+def row(n_right: int, n: int, shown: Mapping[str, Any], n_steps: int,
+        prediction: float | None) -> dict[str, Any]:
+    """What is known of a prefix of `n_steps` steps: its row in words, and the sentence beside."""
+    low, high = clopper_pearson(n_right, n)
+    value = n_right / n
+    before = after = ""
+    if prediction is not None:
+        before = f"You predicted {prediction:.2f}. "
+        after = f" Your prediction is {'in' if low <= prediction <= high else 'out'}side."
+    return {
+        "n": n, "value": f"{value:.2f} ({n_right}/{n})", "truth": _verdict(shown, n_steps),
+        "label": NAMES["right" if n_right else "wrong"] if n_steps else "",
+        "bar": bar(value, low, high, prediction),
+        "said": f"{before}{n_right} of {n} rollouts are right: value {value:.2f}, "
+                f"95 % interval {low:.2f} to {high:.2f}.{after}",
+    }
+
+
+def ending(shown: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same of the whole of a finished trace, whose value is its own end: no rollout."""
+    if shown["outcome"] is None:
+        return None
+    value = float(shown["outcome"] == "right")
+    return {"n": 0, "value": f"{value:.0f} (its end)", "label": NAMES[shown["outcome"]],
+            "truth": _verdict(shown, len(shown["steps"])),
+            "bar": bar(value, value, value, None),
+            "said": f"The trace ends here, {shown['outcome']}: nothing is left to sample."}
+
+
 def texts(rollouts: Sequence[Trace], *, limit: int) -> list[dict[str, Any]]:
     """The words of the rollouts, as many as `limit` characters in all hold, shared evenly.
 
@@ -140,13 +184,14 @@ def _line(row: tuple[str, str, int], dots: Sequence[bool], middle: float, y: flo
     corners = [(X0, middle), (bend, middle), (bend, y), (X1, y)]
     start, *rest = [f"{_px(a)},{_px(b)}" for a, b in corners]
     path = f"M{start} C{' '.join(rest)}"
-    shapes: list[Shape] = [["path", {"d": path, "class": "prm-hit"}],
-                           ["path", {"d": path, "class": "prm-line"}]]
-    for j, slip in enumerate(dots, start=1):
-        x, at = _bezier(corners, j / (len(dots) + 1))
-        shapes.append(["path", {"d": STROKES["wrong"], "class": "prm-mark",
-                                "transform": f"translate({x} {at})"}] if slip else
-                      ["circle", {"cx": x, "cy": at, "r": 1.8}])
+    shapes: list[Shape] = [["path", {"d": path, "class": "prm-line"}]]
+    places = [_bezier(corners, (j + 1) / (len(dots) + 1)) for j in range(len(dots))]
+    if dots and len(dots) <= MAX_DOTS:  # strokes of no length: round caps make them dots
+        spots = "".join(f"M{x},{at}h0" for x, at in places)
+        shapes.append(["path", {"d": spots, "class": "prm-dots"}])
+    shapes += [["path", {"d": STROKES["wrong"], "class": "prm-slip",
+                         "transform": f"translate({x} {at})"}]
+               for (x, at), slip in zip(places, dots, strict=True) if slip]
     shapes.append(["path", {"d": STROKES[of], "class": "prm-mark",
                             "transform": f"translate({X1 + 8} {_px(y)})"}])
     return {"index": index, "kind": of, "answer": cut(printable(answer), 60)[0],
@@ -170,13 +215,24 @@ def _answer(rollout: Trace) -> str:
     return "" if not rollout.finished else rollout.answer or "no answer"
 
 
-def _words(rows: Sequence[tuple[str, str, int]], mixed: bool) -> str:
+def _words(rows: Sequence[tuple[str, str, int]], n: int, mixed: bool) -> str:
     of, answer, _ = rows[0]
     mark = {"unfinished": "…"}.get(of) or MARKS[of]
-    what = "unfinished" if of == "unfinished" else "other answers" if mixed else answer
-    short = cut(" ".join(printable(what).split()), 14)
-    return f"{mark} {short[0]}{'…' if short[1] else ''} × {len(rows)}"
+    short, hidden = cut(" ".join(printable(answer).split()), 9)
+    # The isolating marks keep an answer that runs from right to left in its place.
+    what = ("unfinished" if of == "unfinished" else "others" if mixed
+            else f"\u2068{short}{'…' if hidden else ''}\u2069")
+    return f"{mark} {what} ({len(rows)} of {n})"
 
 
 def _px(value: float) -> float:
     return round(float(value), 1)
+
+
+def _verdict(shown: Mapping[str, Any], s: int) -> str:
+    first = shown["first_error"]
+    if not s or not shown["known"]:
+        return ""
+    if first is None or s <= first:
+        return NAMES["right"]
+    return "✗ first error" if s - 1 == first else "after the error"

@@ -82,10 +82,11 @@ class RolloutFan(anywidget.AnyWidget):
             traces=[_shown(trace, self._truth) for trace in traces],
             batch=batch, at_most=at_most,
         )
-        self.tallies = [[None] * len(shown["steps"]) + [_outcome(shown)]
+        self.tallies = [[None] * len(shown["steps"]) + [fan_layout.ending(shown)]
                         for shown in self.traces]
         self._show()
         self.observe(self._on_choice, names=["current", "step"])
+        self.observe(self._on_predictions, names=["predictions"])
         self.observe(self._on_asked, names=["asked"])
         self.observe(lambda _: self.stop(), names=["stops"])
 
@@ -93,7 +94,7 @@ class RolloutFan(anywidget.AnyWidget):
     def values(self) -> dict[tuple[int, int], tuple[int, int]]:
         """`(n_right, n)` of each prefix drawn from, by `(trace, step)`."""
         return {place: (sum(map(estimates.is_right, rows)), len(rows))
-                for place, rows in sorted(self._rollouts.items())}
+                for place, rows in sorted(dict(self._rollouts).items())}
 
     @property
     def rollouts(self) -> list[Trace]:
@@ -101,7 +102,7 @@ class RolloutFan(anywidget.AnyWidget):
         return list(self._rollouts.get((self.current, self.step), ()))
 
     def sample(self, n: int | None = None) -> Estimate:
-        """Draw `n` more rollouts (a batch by default) of the chosen prefix, here and now.
+        """Draw `n` more rollouts of the chosen prefix, here and now; by default a batch.
 
         Returns:
             The value of the prefix by all its rollouts, with the exact 95 % interval.
@@ -110,8 +111,8 @@ class RolloutFan(anywidget.AnyWidget):
             ValueError: if `n` is below 1 or above what is left, or the trace ends there.
             RuntimeError: while the widget is sampling.
         """
-        place = self._claim(self.batch if n is None else n)
-        self._draw(place, self.batch if n is None else n)
+        place, n = self._claim(n)
+        self._draw(place, n)
         n_right, drawn = self.values.get(place, (0, 0))
         if not drawn:
             raise RuntimeError("stopped before the first rollout was there; sample again")
@@ -145,7 +146,7 @@ class RolloutFan(anywidget.AnyWidget):
                 left_out += 1
         n = sum(len(rows) for rows in self._rollouts.values())
         said = f"A static page: {n:,} rollouts from {len(drawn)} prefixes, drawn before."
-        more = f" {left_out} of their fans are only in the notebook." if left_out else ""
+        more = f" Fans only in the notebook: {left_out}." if left_out else ""
         given = {_moved(name, kept): p for name, p in self.predictions.items()}
         return twin.fragment(STATIC / "rollout_fan.js", STATIC / "rollout_fan.css", {
             "traces": [self.traces[t] for t in kept], "current": kept.index(self.current),
@@ -162,13 +163,14 @@ class RolloutFan(anywidget.AnyWidget):
         plain = (f"Rollout fan: {len(self._traces)} traces, "
                  f"{sum(n for _, n in self.values.values())} rollouts drawn from "
                  f"{len(self.values)} prefixes.")
-        values = [tally and tally["value"] for tally in self.tallies[self.current][1:]]
+        drawn = [self.values.get((self.current, s + 1)) for s in range(len(trace.steps))]
+        values = [None if row is None else row[0] / row[1] for row in drawn]
         view = TraceView.of(trace.with_labels(values, "rollouts"), title="Values of the steps")
         page = f"<p>{plain} Run this cell to draw.</p>{view._repr_html_()}"
         return {**data, "text/plain": plain, "text/html": page}, metadata
 
-    def _claim(self, n: int) -> tuple[int, int]:
-        """Begin to draw from the chosen prefix, which is returned; errors as `sample`."""
+    def _claim(self, n: int | None) -> tuple[tuple[int, int], int]:
+        """Begin to draw from the chosen prefix: returned, with how many. Errors as `sample`."""
         with self._lock:
             place = t, s = self.current, self.step
             if self._drawing:
@@ -180,12 +182,13 @@ class RolloutFan(anywidget.AnyWidget):
             if left < 1:
                 raise ValueError(f"this prefix has its {self.at_most} rollouts, at_most; choose "
                                  "another step")
+            n = min(self.batch, left) if n is None else n
             if not 1 <= n <= left:
                 raise ValueError(f"n must be 1 to {left}, what at_most={self.at_most} leaves of "
                                  f"this prefix; got {n!r}")
             self._drawing = True
             self._halt.clear()
-            return place
+            return place, n
 
     def _draw(self, place: tuple[int, int], n: int) -> None:
         """Draw for a claim, batch by batch, until it is done or stopped; gives the claim up."""
@@ -205,8 +208,8 @@ class RolloutFan(anywidget.AnyWidget):
                     self._rollouts[place] = [*before, *rows]
                 done += len(rows)
                 self._show(place)
-            self.said = _summary(t, s, self._rollouts.get(place, [])[-done:] if done else [],
-                                 self.tallies[t][s], stopped=done < n)
+            new = self._rollouts[place][-done:] if done else []
+            self.said = _summary(s, new, stopped=done < n)
         finally:
             with self._lock:
                 self._drawing = False
@@ -216,7 +219,8 @@ class RolloutFan(anywidget.AnyWidget):
         """Send the tally of `place`, and the fan of the prefix that is chosen."""
         with self._lock:  # the choice may change in another thread meanwhile
             if place is not None:
-                tally = _tally(*self.values[place], self.traces[place[0]], place[1])
+                tally = fan_layout.row(*self.values[place], self.traces[place[0]], place[1],
+                                     self._prediction(place))
                 self.tallies = [[tally if (t, s) == place else old for s, old in enumerate(row)]
                                 for t, row in enumerate(self.tallies)]
             chosen = self.current, self.step
@@ -227,36 +231,44 @@ class RolloutFan(anywidget.AnyWidget):
     def _drawing_of(self, place: tuple[int, int]) -> dict[str, Any]:
         rows = self._rollouts[place]
         judged = [_judged(row, self._truth) for row in rows]
-        words = fan_layout.texts(rows, limit=MAX_TEXT)
         return {
             **fan_layout.fan(rows, place[1], [each["first_error"] for each in judged]),
-            "texts": [{**one, **each} for one, each in zip(words, judged, strict=True)],
+            "texts": [{**one, **each, "said": _remark(each, one.pop("hidden"))} for one, each in zip(
+                fan_layout.texts(rows, limit=MAX_TEXT), judged, strict=True)],
             "curve": fan_layout.curve([estimates.is_right(row) for row in rows],
-                                      self.predictions.get(f"{place[0]}-{place[1]}"),
-                                      at_least=2 * self.batch),
+                                      self._prediction(place), at_least=2 * self.batch),
         }
+
+    def _prediction(self, place: tuple[int, int]) -> float | None:
+        return self.predictions.get(f"{place[0]}-{place[1]}")
 
     def _on_choice(self, _: Any) -> None:
         t = min(max(self.current, 0), len(self._traces) - 1)
         self.current, self.step = t, min(max(self.step, 0), len(self._traces[t].steps))
+        self.error = ""
         self._show()
 
-    def _on_asked(self, change: Any) -> None:
-        # A thread of its own, because a callback would hold up what stops it.
-        threading.Thread(target=self._answer, args=(change["new"],), daemon=True).start()
+    def _on_predictions(self, _: Any) -> None:
+        for place in list(self._rollouts):
+            self._show(place)
 
-    def _answer(self, asked: Mapping[str, Any]) -> None:
+    def _on_asked(self, change: Any) -> None:
+        asked = change["new"]
         try:
-            place = self._claim(asked["n"])
+            place, n = self._claim(asked["n"])
         except (RuntimeError, ValueError) as refusal:
-            self.error = f"Not drawn: {refusal}."
-        else:
-            try:
-                self._draw(place, asked["n"])
-            except Exception as error:  # noqa: BLE001 - the boundary to any policy: shown, not lost
-                self.error = _words(error)
+            self.error, self.answered = f"Not drawn: {refusal}.", asked["id"]
+            return
+        # A thread of its own, because a callback would hold up the one that stops it.
+        threading.Thread(target=self._answer, args=(place, n, asked["id"]), daemon=True).start()
+
+    def _answer(self, place: tuple[int, int], n: int, asked: int) -> None:
+        try:
+            self._draw(place, n)
+        except Exception as error:  # noqa: BLE001 - the boundary to any policy: shown, not lost
+            self.error = _words(error)
         finally:
-            self.answered = asked["id"]
+            self.answered = asked
 
 
 def _check(traces: Sequence[Trace], batch: int, at_most: int) -> None:
@@ -290,41 +302,15 @@ def _judged(trace: Trace, truth: Truth) -> dict[str, Any]:
     return {"first_error": None if first is None else int(first), "known": True}
 
 
-def _tally(n_right: int, n: int, shown: Mapping[str, Any], s: int) -> dict[str, Any]:
-    """What is known of a prefix of `s` steps: numbers, and the words of its row."""
-    low, high = clopper_pearson(n_right, n)
-    label = "" if not s else fan_layout.NAMES["right" if n_right else "wrong"]
-    return {"n_right": n_right, "n": n, "value": n_right / n, "low": low, "high": high,
-            "words": f"{n_right / n:.2f} ({n_right}/{n})", "label": label,
-            "truth": _verdict(shown, s)}
-
-
-def _outcome(shown: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The same of the whole of a finished trace, whose value is its own end."""
-    if shown["outcome"] is None:
-        return None
-    value = float(shown["outcome"] == "right")
-    return {"n_right": 0, "n": 0, "value": value, "low": value, "high": value,
-            "words": f"{value:.0f} (its own end)", "label": fan_layout.NAMES[shown["outcome"]],
-            "truth": _verdict(shown, len(shown["steps"]))}
-
-
-def _verdict(shown: Mapping[str, Any], s: int) -> str:
-    first = shown["first_error"]
-    if not s or not shown["known"]:
-        return ""
-    if first is None or s <= first:
-        return fan_layout.NAMES["right"]
-    return "✗ first error" if s - 1 == first else "after the error"
-
-
-def _summary(t: int, s: int, new: Sequence[Trace], tally: Mapping[str, Any] | None, *,
-             stopped: bool) -> str:
+def _summary(s: int, new: Sequence[Trace], *, stopped: bool) -> str:
     kinds = [fan_layout.kind(row) for row in new]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in fan_layout.KINDS)
-    value = f" Value {tally['value']:.2f}, 95 % interval {tally['low']:.2f} to " \
-            f"{tally['high']:.2f}, from {tally['n']} rollouts." if tally else ""
-    return f"{'Stopped. ' if stopped else ''}{len(new)} drawn from {_name(s)}: {counts}.{value}"
+    return f"{'Stopped. ' if stopped else ''}{len(new)} drawn from {_name(s)}: {counts}."
+
+
+def _remark(judged: Mapping[str, Any], hidden: int) -> str:
+    right = "Every step is right. " if judged["known"] and judged["first_error"] is None else ""
+    return f"{right}{f'{hidden:,} more characters are not shown.' if hidden else ''}".strip()
 
 
 def _words(error: Exception) -> str:

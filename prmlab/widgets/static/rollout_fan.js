@@ -1,13 +1,20 @@
 // @ts-check
 // Rollouts fan out from a step. Traits in: traces, tallies, fans, batch, at_most, busy, progress,
 // answered, said, error, live (false in a static twin). Out: asked, stops. Both: current, step,
-// predictions. Where lines run is computed in Python (fan_layout).
+// predictions. Where lines run and what is said of numbers is computed in Python.
+
+const SVG = new Set(["svg", "g", "path", "circle", "text", "polygon", "polyline", "rect"]);
+const COLUMNS = ["Roll out from", "Value", "Hard label", "Truth"];
+const KEYS = [["↑ ↓", "step, or rollout in the fan"], ["← →", "trace"],
+  ["Enter", "predict, sample"]];
+const LEGEND = "Each line is a rollout, each dot on it a step, a ✗ on the way its first wrong step. "
+  + "Choose a line to read it.";
 
 // Pure: no DOM, no model. Tested by tests/js/rollout_fan.test.mjs.
 
 /** A chance as a reader writes it: "0.6", "0,6", ".6", "60 %"; null if it is none. */
 export function parsePrediction(text) {
-  const found = /^(\d*[.,]?\d+|\d+[.,])\s*(%?)$/.exec(text.trim());
+  const found = /^(\d+[.,]?\d*|[.,]\d+)\s*(%?)$/.exec(text.trim());
   const value = found ? Number(found[1].replace(",", ".")) / (found[2] ? 100 : 1) : NaN;
   return value >= 0 && value <= 1 ? value : null;
 }
@@ -18,40 +25,21 @@ export function moved(index, key, n) {
   return Object.hasOwn(to, key) && n ? Math.min(Math.max(to[key], 0), n - 1) : null;
 }
 
-/** The prediction beside the estimate, in words. */
-export function compare(prediction, tally) {
-  const said = prediction === undefined ? "" : `You predicted ${prediction.toFixed(2)}. `;
-  if (!tally?.n) return said;
-  const range = `${tally.low.toFixed(2)} to ${tally.high.toFixed(2)}`;
-  const fits = prediction === undefined ? ""
-    : prediction >= tally.low && prediction <= tally.high ? " Your prediction is inside."
-      : " Your prediction is outside.";
-  return `${said}${tally.n_right} of ${tally.n} rollouts are right: value `
-    + `${tally.value.toFixed(2)}, 95 % interval ${range}.${fits}`;
-}
-
 /** The name of a prefix by its number of steps. */
 export function called(row) {
   return row ? `step ${row - 1}` : "the problem alone";
 }
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text; // as text: a language model wrote it
-  return node;
-}
-
-function draw(tag, attributes, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+function make(tag, attributes = {}, ...content) {
+  const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-  if (text !== undefined) node.textContent = text;
+  node.append(...content); // texts become text nodes: a language model wrote them
   return node;
 }
 
-function makeButton(text, onclick) {
-  const button = make("button", "", text);
-  button.type = "button";
+function makeButton(className, text, onclick) {
+  const button = make("button", { type: "button", class: className }, text);
   button.onclick = onclick;
   return button;
 }
@@ -64,54 +52,46 @@ function render({ model, el }) {
   const tally = () => get("tallies")[at()][row()];
   const fan = () => get("fans")[key()];
   const ended = () => tally()?.n === 0; // the trace's own end: known without a rollout
+  const left = () => get("at_most") - (tally()?.n ?? 0);
+  const busy = () => get("busy") || pending > 0;
   let picked = null; // an index into fan().lines
   let seen = { key: "", n: 0 };
   let pending = 0; // the id of what was asked and not answered yet
 
-  const root = make("section", "prm-rollout-fan");
-  root.setAttribute("aria-label", "Rollout fan");
-  root.id = `prm-fan-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
-  const [head, title, problem] = [make("header"), make("h3"), make("p", "prm-problem")];
-  const back = makeButton("← Previous", () => goTrace(-1));
-  const next = makeButton("Next →", () => goTrace(1));
-  head.append(title, back, next);
-  const heads = make("div", "prm-heads");
-  heads.ariaHidden = "true";
-  heads.append(...["Roll out from", "Value", "Hard label", "Truth"].map((t) => make("b", "", t)));
-  const list = make("ol");
-  list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "Step to roll out from");
-  const form = make("form");
-  const [question, field, answer] = [make("label"), make("input"), make("p", "prm-answer")];
-  field.inputMode = "decimal";
-  field.autocomplete = "off";
-  field.placeholder = "0 to 1";
-  const text = make("span");
-  question.append(text, field);
-  const sample = make("button", "prm-go");
-  const rest = makeButton("", () => ask(left()));
-  const stop = makeButton("Stop", () => set({ stops: get("stops") + 1 }));
-  const progress = make("span", "prm-soft");
-  form.append(question, answer, sample, rest, stop, progress);
-  const alert = make("p", "prm-error");
-  alert.setAttribute("role", "alert");
-  const live = make("p", "prm-live");
-  live.setAttribute("aria-live", "polite");
-  const pictures = make("div", "prm-pictures");
-  const full = make("div", "prm-full");
-  const keys = make("p", "prm-keys");
-  for (const [name, does] of [["↑ ↓", "step, or rollout in the fan"], ["← →", "trace"],
-    ["Enter", "predict, sample"]]) keys.append(make("kbd", "", name), ` ${does}  `);
-  root.append(head, problem, heads, list, form, alert, pictures, full, live, keys);
+  const id = `prm-fan-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const root = make("section", { class: "prm-rollout-fan", "aria-label": "Rollout fan" });
+  const title = make("h3");
+  const back = makeButton("", "← Previous", () => goTrace(-1));
+  const next = makeButton("", "Next →", () => goTrace(1));
+  const note = make("p", { class: "prm-soft" }, get("live") ? "" : get("said"));
+  const problem = make("p", { class: "prm-problem" });
+  const heads = make("div", { class: "prm-heads", "aria-hidden": true },
+    ...COLUMNS.map((name) => make("b", {}, name)));
+  const list = make("ol", { role: "listbox", "aria-label": "Step to roll out from" });
+  const field = make("input", { inputmode: "decimal", autocomplete: "off",
+    placeholder: "0 to 1" });
+  const [words, answer] = [make("span"), make("p", { class: "prm-answer" })];
+  const question = make("label", {}, words, field);
+  const sample = make("button", { class: "prm-go" });
+  const rest = makeButton("", "", () => ask(left()));
+  const stop = makeButton("", "Stop", () => set({ stops: get("stops") + 1 }));
+  const progress = make("span", { class: "prm-soft" });
+  const form = make("form", {}, question, answer, sample, rest, stop, progress);
+  const alert = make("p", { class: "prm-error", role: "alert" });
+  const live = make("p", { class: "prm-live", "aria-live": "polite" });
+  const pictures = make("div", { class: "prm-pictures" });
+  const full = make("div", { class: "prm-full" });
+  const keys = make("p", { class: "prm-keys" },
+    ...KEYS.flatMap(([name, does]) => [make("kbd", {}, name), ` ${does}  `]));
+  root.append(make("header", {}, title, back, next), note, problem, heads, list, form, alert, live,
+    pictures, keys);
   el.append(root);
 
   function set(traits) {
     for (const [name, value] of Object.entries(traits)) model.set(name, value);
     model.save_changes();
   }
-  const say = (words) => { live.textContent = words; };
-  const left = () => get("at_most") - (tally()?.n ?? 0);
-  const busy = () => get("busy") || pending > 0;
+  const say = (text) => { live.textContent = text; };
 
   function goTrace(by) {
     const to = Math.min(Math.max(at() + by, 0), get("traces").length - 1);
@@ -124,12 +104,13 @@ function render({ model, el }) {
   }
   function ask(n) {
     if (busy()) return say("Sampling is under way: wait until it ends, or press Stop.");
-    if (get("predictions")[key()] === undefined && !tally()?.n) {
+    if (!question.hidden) {
       const value = parsePrediction(field.value);
       field.setAttribute("aria-invalid", String(value === null));
       field.focus();
       if (value === null) return say("First predict: a number from 0 to 1, such as 0.6 or 60 %.");
       set({ predictions: { ...get("predictions"), [key()]: value } });
+      sample.focus(); // the field goes
     }
     pending = (get("asked").id ?? 0) + 1;
     set({ asked: { id: pending, n: Math.min(n, left()) } });
@@ -137,36 +118,25 @@ function render({ model, el }) {
   }
 
   function makeRow(step, index) {
-    const counted = get("tallies")[at()][index];
-    const { words: value, label, truth } = counted ?? { words: "", label: "", truth: "" };
-    const node = make("li");
-    node.setAttribute("role", "option");
-    node.setAttribute("aria-selected", String(index === row()));
-    node.tabIndex = index === row() ? 0 : -1;
-    const said = [value && `value ${value}`, label && `hard label ${label.slice(2)}`,
-      truth && `truth ${truth}`].filter(Boolean).join(", ") || "not sampled";
-    node.setAttribute("aria-label", `${called(index)}: ${said}: ${step.slice(0, 200)}`);
-    const name = make("div", "prm-text");
-    name.append(make("span", "prm-number", index ? String(index - 1) : "▸"), make("bdi", "", step));
-    const cell = make("div", "prm-value");
-    cell.append(makeBar(counted, get("predictions")[`${at()}-${index}`]), make("span", "", value));
-    const kind = (words) => ({ "✓": "right", "✗": "wrong" })[words[0]] ?? "prm-soft";
-    node.append(name, cell, make("span", kind(label), label), make("span", kind(truth), truth));
+    const { value = "", label = "", truth = "", bar = [] } = get("tallies")[at()][index] ?? {};
+    const state = [value, label && `hard label ${label}`, truth && `truth ${truth}`]
+      .filter(Boolean).join(", ") || "not sampled";
+    const kind = (text) => ({ "✓": "right", "✗": "wrong" })[text[0]] ?? "prm-soft";
+    const node = make("li", { role: "option", "aria-selected": index === row(),
+      tabindex: index === row() ? 0 : -1,
+      "aria-label": `${called(index)}: ${state}: ${step.slice(0, 200)}` },
+    make("div", { class: "prm-text" },
+      make("span", { class: "prm-number" }, index ? String(index - 1) : "▸"),
+      make("bdi", {}, step)),
+    make("div", { class: "prm-value" }, drawing("0 0 84 20", bar), value),
+    make("span", { class: kind(label) }, label), make("span", { class: kind(truth) }, truth));
     node.onclick = () => goStep(index);
     return node;
   }
-  function makeBar(counted, prediction) {
-    const bar = make("div", "prm-bar");
-    const put = (name, from, to) => {
-      const mark = make("i", name);
-      mark.style.left = `${100 * from}%`;
-      if (to !== undefined) mark.style.width = `${100 * (to - from)}%`;
-      bar.append(mark);
-    };
-    if (counted) put("prm-band", counted.low, counted.high);
-    if (counted) put("prm-at", counted.value);
-    if (prediction !== undefined) put("prm-said", prediction);
-    return bar;
+  function drawing(box, shapes, attributes = {}) {
+    const [, , width, height] = box.split(" ");
+    return make("svg", { viewBox: box, width, height, ...attributes },
+      ...shapes.map((shape) => make(...shape)));
   }
   function drawList() {
     const focus = list.contains(document.activeElement);
@@ -174,117 +144,99 @@ function render({ model, el }) {
     if (focus) list.children[row()]?.focus();
   }
   function drawForm() {
-    const [prediction, counted] = [get("predictions")[key()], tally()];
-    const open = prediction === undefined && !counted?.n;
-    form.hidden = !get("live") && open && !ended();
-    question.hidden = !get("live") || !open || ended();
-    text.textContent = `Predict: from ${called(row())}, what share of rollouts ends right?`;
-    answer.textContent = !ended() ? compare(prediction, counted)
-      : `The trace ends here with an answer: nothing is left to sample.`;
+    const [prediction, n] = [get("predictions")[key()], tally()?.n];
+    const open = prediction === undefined && n === undefined;
+    form.hidden = !get("live") && open;
+    question.hidden = !open;
+    words.textContent = `Predict: from ${called(row())}, what share of rollouts ends right?`;
+    answer.textContent = tally()?.said ?? (open ? "" : `You predicted ${prediction.toFixed(2)}.`);
     sample.textContent = `${open ? "Predict and sample" : "Sample"} `
-      + `${Math.min(get("batch"), left())}${counted ? " more" : ""}`;
+      + `${Math.min(get("batch"), left())}${n ? " more" : ""}`;
     rest.textContent = `up to ${get("at_most")}`;
     sample.hidden = !get("live") || ended() || left() < 1;
-    rest.hidden = sample.hidden || left() <= get("batch") || !counted;
+    rest.hidden = sample.hidden || left() <= get("batch") || !n;
     stop.hidden = !busy();
     for (const button of [sample, rest]) button.setAttribute("aria-disabled", String(busy()));
     progress.textContent = get("progress");
+    if (document.activeElement?.hidden) list.children[row()].focus();
   }
   function drawFan() {
     const drawn = fan();
     if (!drawn) return pictures.replaceChildren();
-    const { height, lines } = drawn;
+    const { lines } = drawn;
     const fresh = seen.key === key() ? seen.n : lines.length;
     seen = { key: key(), n: lines.length };
-    const view = draw("svg", { viewBox: `0 0 560 ${height}`, width: 560, height, tabindex: 0,
-      class: "prm-fan", role: "listbox",
-      "aria-label": `${lines.length} rollouts from ${called(row())}` });
-    lines.forEach(({ kind, index, shapes }, i) => {
-      const group = draw("g", { role: "option", id: `${root.id}-${i}`, "aria-selected": i === picked,
-        class: index < fresh ? kind : `${kind} prm-new`, "aria-label": `rollout ${i + 1}: ${kind}` });
-      group.append(...shapes.map((shape) => draw(...shape)));
+    const groups = lines.map(({ kind, index, shapes }, i) => {
+      const group = make("g", { role: "option", id: `${id}-${i}`, "aria-selected": i === picked,
+        class: index < fresh ? kind : `${kind} prm-new`, "aria-label": `rollout ${i + 1}: ${kind}`,
+      }, make("path", { ...shapes[0][1], class: "prm-hit" }),
+      ...shapes.map((shape) => make(...shape)));
       group.onclick = () => pick(i);
-      view.append(group);
+      return group;
     });
-    view.append(...drawn.words.map((shape) => draw(...shape)));
-    view.onkeydown = (event) => {
-      const to = moved(picked, event.key, lines.length);
-      if (to === null) return;
-      event.preventDefault();
-      pick(to);
-    };
-    const curve = draw("svg", { viewBox: "0 0 300 236", width: 300, height: 236, role: "img",
-      class: "prm-curve", "aria-label": answer.textContent });
-    curve.append(...drawn.curve.map((shape) => draw(...shape)));
+    const view = drawing(`0 0 560 ${drawn.height}`, drawn.words, { class: "prm-fan", tabindex: 0,
+      role: "listbox", "aria-label": `${lines.length} rollouts from ${called(row())}` });
+    view.prepend(...groups);
     const focus = pictures.contains(document.activeElement);
-    pictures.replaceChildren(view, curve);
+    const curve = drawing("0 0 300 236", drawn.curve, { class: "prm-curve", role: "img",
+      "aria-label": `Value against rollouts. ${tally().said}` });
+    pictures.replaceChildren(view, make("div", { class: "prm-side" }, curve, full));
     if (focus) view.focus();
   }
   function pick(index) {
     picked = index;
+    drawFan();
     drawFull();
-    const view = pictures.querySelector(".prm-fan");
-    [...view.querySelectorAll("g")].forEach((group, i) => {
-      group.setAttribute("aria-selected", String(i === picked));
-    });
-    view.setAttribute("aria-activedescendant", `${root.id}-${picked}`);
     const { kind, answer } = fan().lines[picked];
+    pictures.firstChild.setAttribute("aria-activedescendant", `${id}-${picked}`);
     say(`Rollout ${picked + 1} of ${fan().lines.length}: ${kind}${answer && `, answer ${answer}`}.`);
   }
   function drawFull() {
     const line = picked === null ? null : fan()?.lines[picked];
-    full.hidden = !fan();
-    if (!line) {
-      const hint = "Choose a line of the fan to read that rollout.";
-      return full.replaceChildren(make("p", "prm-soft", fan() ? hint : ""));
-    }
-    const { steps, first_error: first, known, hidden } = fan().texts[line.index];
-    const rows = make("ol");
-    steps.forEach((words, i) => {
-      const item = make("li", i < row() ? "prm-soft" : "");
-      item.append(make("span", "prm-number", String(i)), make("bdi", "", words));
-      if (i === first) item.append(make("b", "wrong", " ✗ first wrong step"));
-      rows.append(item);
-    });
-    const truth = !known ? "" : first === null ? " Every step is right." : "";
-    const more = hidden ? ` ${hidden.toLocaleString("en")} more characters are not shown.` : "";
-    full.replaceChildren(make("p", line.kind, `Rollout ${picked + 1}: ${line.kind}.${truth}${more}`),
-      rows);
+    if (!line) return full.replaceChildren(make("p", { class: "prm-soft" }, LEGEND));
+    const { steps, first_error: first, said } = fan().texts[line.index];
+    const rows = steps.map((step, i) => make("li", { class: i < row() ? "prm-soft" : "" },
+      make("span", { class: "prm-number" }, String(i)),
+      make("div", {}, make("bdi", {}, step),
+        ...(i === first ? [make("b", { class: "wrong" }, " ✗ first wrong step")] : []))));
+    full.replaceChildren(
+      make("p", { class: line.kind }, `Rollout ${picked + 1}: ${line.kind}. ${said}`),
+      make("ol", {}, ...rows));
   }
   function drawTrace() {
     const n = get("traces").length;
     title.textContent = `Trace ${at() + 1} of ${n}`;
+    back.hidden = next.hidden = n === 1;
     back.disabled = at() === 0;
     next.disabled = at() === n - 1;
-    problem.replaceChildren(make("bdi", "", trace().problem));
+    problem.replaceChildren(make("bdi", {}, trace().problem));
     field.value = "";
     [picked, seen] = [null, { key: "", n: 0 }];
     drawDrawn();
   }
   function drawDrawn() {
     if (picked !== null && seen.n !== fan()?.lines.length) picked = null; // lines have moved
-    drawList();
-    drawForm();
-    drawFan();
-    drawFull();
+    for (const part of [drawList, drawForm, drawFan, drawFull]) part();
   }
   function drawMessages() {
     if (get("answered") >= pending) pending = 0;
-    say(get("said"));
+    if (get("live")) say(get("said"));
     alert.textContent = get("error");
     alert.hidden = !get("error");
     drawForm();
   }
   function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const more = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+    if (more && event.target !== field) return;
     event.stopPropagation(); // else JupyterLab's single-key commands act: x would cut the cell
-    if (!list.contains(event.target)) return;
-    const to = moved(row(), event.key, trace().steps.length + 1);
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (to === null && !by && event.key !== "Enter") return;
+    const inList = list.contains(event.target);
+    const by = inList ? { ArrowLeft: -1, ArrowRight: 1 }[event.key] : undefined;
+    const to = inList ? moved(row(), event.key, trace().steps.length + 1)
+      : pictures.contains(event.target) ? moved(picked, event.key, fan().lines.length) : null;
+    if (to === null && !by && !(inList && event.key === "Enter")) return;
     event.preventDefault();
     if (by) goTrace(by);
-    else if (to !== null) goStep(to);
+    else if (to !== null) (inList ? goStep : pick)(to);
     else if (question.hidden) form.requestSubmit();
     else field.focus();
   }
