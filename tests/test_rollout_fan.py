@@ -91,7 +91,7 @@ def test_sampling_from_python_is_reproducible_and_counted():
 
 
 def test_the_value_settles_where_it_is_known_to_lie():
-    fan = RolloutFan(TRACES, POLICY, batch=100, at_most=400)
+    fan = RolloutFan(TRACES, POLICY, batch=200, at_most=400)
     for step in (1, 3):
         fan.step = step
         found = fan.sample(400)
@@ -252,7 +252,8 @@ def test_the_fan_splits_where_its_value_lies():
     ends = ["Answer: 7", "Answer: 8", "Answer: 9", "Answer: 7", "Answer: 8", "nothing"]
     rollouts = [Trace(problem, ("a", "b", end), True) for end in ends]
     rollouts.append(Trace(problem, ("a", "b", "c"), False))
-    drawn = fan_layout.fan(rollouts, 1, [None, 1, None, None, None, 2, None])
+    slips = dict(zip(map(id, rollouts), [None, 1, None, None, None, 2, None], strict=True))
+    drawn = fan_layout.fan([fan_layout.judged(r, lambda r: slips[id(r)]) for r in rollouts], 1)
     assert [line["index"] for line in drawn["lines"]] == [0, 3, 1, 4, 2, 5, 6]
     texts = [shape[2].replace("\u2068", "").replace("\u2069", "") for shape in drawn["words"][:-1]]
     assert texts == ["✓ 7 (2 of 7)", "✗ 8 (2 of 7)", "✗ 9 (1 of 7)", "✗ no answer (1 of 7)",
@@ -269,8 +270,8 @@ def test_the_fan_splits_where_its_value_lies():
 def test_many_answers_share_a_line_of_words_but_the_right_one_never_does():
     problem = Problem("p", "?", "7", "x")
     ends = [str(i) for i in range(8, 40) for _ in range(2)] + ["7"]
-    drawn = fan_layout.fan([Trace(problem, (f"Answer: {end}",), True) for end in ends], 0,
-                           [None] * 65)
+    drawn = fan_layout.fan([fan_layout.judged(Trace(problem, (f"Answer: {end}",), True),
+                                              lambda _: None) for end in ends], 0)
     texts = [shape[2] for shape in drawn["words"][:-1]]
     assert len(texts) == fan_layout.MAX_GROUPS + 2
     assert "7" in texts[0] and texts[0].endswith("(1 of 65)")
@@ -309,7 +310,7 @@ def test_hostile_text_stays_text_and_small(text):
 
 def test_the_twin_holds_what_was_drawn_and_says_what_it_leaves_out():
     traces = [toys.trace(problem, "+" * 4) for problem in toys.make(9, length=40)]
-    fan = RolloutFan(traces, POLICY, at_most=256)
+    fan = RolloutFan(traces, POLICY, batch=128, at_most=256)
     for place in ((6, 4), (2, 3), (2, 0), (6, 1), (6, 2), (6, 3)):
         fan.current, fan.step = place
         fan.sample(256)

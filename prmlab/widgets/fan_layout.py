@@ -6,9 +6,9 @@ A rollout is "right", "wrong" or "unfinished"; they are ordered so, and by answe
 where its value lies. Draws nothing and knows no policy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from prmlab import estimates
 from prmlab.intervals import clopper_pearson
@@ -23,31 +23,46 @@ BOX = (34, 12, 288, 196)  # the curve's left, top, right and bottom
 MAX_GROUPS, MAX_STEPS, MAX_DOTS = 8, 60, 24
 STROKES = {"right": "M-4,0 L-1,3.5 L4,-4", "wrong": "M-3.5,-3.5 L3.5,3.5 M3.5,-3.5 L-3.5,3.5",
            "unfinished": "M-4,0 L4,0"}
+Truth = Callable[[Trace], int | None]
 Shape = list[Any]  # [tag, attributes] or [tag, attributes, text]
 
 
-def kind(rollout: Trace) -> str:
-    """One of `KINDS`."""
-    if not rollout.finished:
-        return "unfinished"
-    return "right" if estimates.is_right(rollout) else "wrong"
+class Rollout(NamedTuple):
+    """A rollout, its kind, the answer it states, and its first wrong step where that is known."""
+
+    trace: Trace
+    kind: str
+    answer: str
+    first_error: int | None
+    known: bool
 
 
-def fan(rollouts: Sequence[Trace], n_steps: int, slips: Sequence[int | None]) -> dict[str, Any]:
+def judged(trace: Trace, truth: Truth) -> Rollout:
+    """A rollout with what is known of it; nothing of its steps where `truth` has a ValueError."""
+    kind = "right" if estimates.is_right(trace) else "wrong" if trace.finished else "unfinished"
+    answer = trace.problem.answer if kind == "right" else trace.answer
+    if trace.finished and answer is None:
+        answer = "no answer"
+    try:
+        first = truth(trace)
+    except ValueError:  # of no family that it knows, or without a step
+        return Rollout(trace, kind, answer or "", None, False)
+    return Rollout(trace, kind, answer or "", None if first is None else int(first), True)
+
+
+def fan(rollouts: Sequence[Rollout], n_steps: int) -> dict[str, Any]:
     """The fan of the rollouts of one prefix.
 
     Args:
         rollouts: R of them, in order of drawing; the first `n_steps` steps are the prefix.
         n_steps: steps of the prefix.
-        slips: `[R]`, the first wrong step of each rollout, None where there is none or it is
-            not known.
 
     Returns:
         `height`; `lines`, R of them from top to bottom: `index` among the rollouts, `kind`,
         `answer` and its `shapes`, the line itself first; `words`, the shapes of what stands beside all lines of one
         answer.
     """
-    named = [(kind(rollout), _answer(rollout), i) for i, rollout in enumerate(rollouts)]
+    named = [(rollout.kind, rollout.answer, i) for i, rollout in enumerate(rollouts)]
     often: dict[tuple[str, str], int] = {}
     for of, answer, _ in named:
         often[of, answer] = often.get((of, answer), 0) + 1
@@ -67,7 +82,7 @@ def fan(rollouts: Sequence[Trace], n_steps: int, slips: Sequence[int | None]) ->
     top, lines, words = (height - sum(heights)) / 2, [], []
     for rows, tall in zip(groups, heights, strict=True):
         first = top + (tall - pitch * (len(rows) - 1)) / 2
-        lines += [_line((of, answer, i), _dots(rollouts[i], n_steps, slips[i]), height / 2, first + pitch * j)
+        lines += [_line((of, answer, i), _dots(rollouts[i], n_steps), height / 2, first + pitch * j)
                   for j, (of, answer, i) in enumerate(rows)]
         words.append(["text", {"x": XTEXT, "y": _px(top + tall / 2 + 4), "class": rows[0][0]},
                       _words(rows, len(named), place(rows[0])[1])])
@@ -131,6 +146,18 @@ def bar(value: float, low: float, high: float, prediction: float | None) -> list
     return shapes
 
 
+def shown(trace: Trace, truth: Truth) -> dict[str, Any]:
+    """A trace for the browser: printable texts, how it ended, and its truth where known."""
+    problem = cut(printable(trace.problem.text), 4000)
+    steps = [cut(printable(step)) for step in trace.steps]
+    of = judged(trace, truth)
+    return {
+        "problem": _whole(*problem), "steps": [_whole(*step) for step in steps],
+        "outcome": of.kind if trace.finished and trace.steps else None,
+        "first_error": of.first_error, "known": of.known,
+    }
+
+
 def row(n_right: int, n: int, shown: Mapping[str, Any], n_steps: int,
         prediction: float | None) -> dict[str, Any]:
     """What is known of a prefix of `n_steps` steps: its row in words, and the sentence beside."""
@@ -160,20 +187,22 @@ def ending(shown: Mapping[str, Any]) -> dict[str, Any] | None:
             "said": f"The trace ends here, {shown['outcome']}: nothing is left to sample."}
 
 
-def texts(rollouts: Sequence[Trace], *, limit: int) -> list[dict[str, Any]]:
+def texts(rollouts: Sequence[Rollout], *, limit: int) -> list[dict[str, Any]]:
     """The words of the rollouts, as many as `limit` characters in all hold, shared evenly.
 
     Returns:
-        R records: `steps`, printable and perhaps cut; `hidden`, characters left out.
+        R records: `steps`, printable and perhaps cut; `first_error`; `said` of the whole.
     """
     records, each = [], limit // max(1, len(rollouts))
     for rollout in rollouts:
         steps, left = [], each
-        for step in rollout.steps[:MAX_STEPS]:
-            steps.append(cut(printable(step), max(0, left))[0])
-            left -= len(step)
-        hidden = sum(map(len, rollout.steps)) - sum(map(len, steps))
-        records.append({"steps": steps, "hidden": hidden})
+        for step in rollout.trace.steps[:MAX_STEPS]:
+            steps.append(printable(step[:left]))
+            left -= len(steps[-1])
+        hidden = sum(map(len, rollout.trace.steps)) - sum(map(len, steps))
+        right = rollout.known and rollout.first_error is None
+        said = "Every step is right. " * right + f"{_more(hidden)} not shown." * bool(hidden)
+        records.append({"steps": steps, "first_error": rollout.first_error, "said": said})
     return records
 
 
@@ -185,34 +214,29 @@ def _line(row: tuple[str, str, int], dots: Sequence[bool], middle: float, y: flo
     start, *rest = [f"{_px(a)},{_px(b)}" for a, b in corners]
     path = f"M{start} C{' '.join(rest)}"
     shapes: list[Shape] = [["path", {"d": path, "class": "prm-line"}]]
-    places = [_bezier(corners, (j + 1) / (len(dots) + 1)) for j in range(len(dots))]
-    if dots and len(dots) <= MAX_DOTS:  # strokes of no length: round caps make them dots
-        spots = "".join(f"M{x},{at}h0" for x, at in places)
+    few = len(dots) <= MAX_DOTS
+    places = [(slip, *_bezier(corners, (j + 1) / (len(dots) + 1)))
+              for j, slip in enumerate(dots) if slip or few]
+    if dots and few:  # strokes of no length: round caps make them dots
+        spots = "".join(f"M{x},{at}h0" for _, x, at in places)
         shapes.append(["path", {"d": spots, "class": "prm-dots"}])
     shapes += [["path", {"d": STROKES["wrong"], "class": "prm-slip",
-                         "transform": f"translate({x} {at})"}]
-               for (x, at), slip in zip(places, dots, strict=True) if slip]
+                         "transform": f"translate({x} {at})"}] for slip, x, at in places if slip]
     shapes.append(["path", {"d": STROKES[of], "class": "prm-mark",
                             "transform": f"translate({X1 + 8} {_px(y)})"}])
     return {"index": index, "kind": of, "answer": cut(printable(answer), 60)[0],
             "shapes": shapes}
 
 
-def _dots(rollout: Trace, n_steps: int, slip: int | None) -> list[bool]:
+def _dots(rollout: Rollout, n_steps: int) -> list[bool]:
     """Whether each step after the prefix, but the last, is the first wrong one."""
-    return [s == slip for s in range(n_steps, min(len(rollout.steps) - 1, n_steps + MAX_STEPS))]
+    return [s == rollout.first_error for s in range(n_steps, len(rollout.trace.steps) - 1)]
 
 
 def _bezier(corners: Sequence[tuple[float, float]], t: float) -> list[float]:
     weights = ((1 - t)**3, 3 * (1 - t)**2 * t, 3 * (1 - t) * t * t, t**3)
     return [_px(sum(w * corner[axis] for w, corner in zip(weights, corners, strict=True)))
             for axis in (0, 1)]
-
-
-def _answer(rollout: Trace) -> str:
-    if kind(rollout) == "right":
-        return str(rollout.problem.answer)
-    return "" if not rollout.finished else rollout.answer or "no answer"
 
 
 def _words(rows: Sequence[tuple[str, str, int]], n: int, mixed: bool) -> str:
@@ -223,6 +247,14 @@ def _words(rows: Sequence[tuple[str, str, int]], n: int, mixed: bool) -> str:
     what = ("unfinished" if of == "unfinished" else "others" if mixed
             else f"\u2068{short}{'…' if hidden else ''}\u2069")
     return f"{mark} {what} ({len(rows)} of {n})"
+
+
+def _whole(text: str, hidden: int) -> str:
+    return f"{text} … {_more(hidden)}" if hidden else text
+
+
+def _more(hidden: int) -> str:
+    return f"{hidden:,} more characters" if hidden else ""
 
 
 def _px(value: float) -> float:

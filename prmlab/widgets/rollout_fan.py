@@ -8,7 +8,7 @@ where lines run `fan_layout`'s. A step is the last of a prefix: `step` counts th
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from prmlab.widgets import fan_layout, twin
 STATIC = Path(__file__).parent / "static"
 MAX_TEXT, MAX_TWIN = 60_000, 120_000  # characters: of one prefix's rollouts, of a twin's drawings
 MAX_TRACES = 24_000  # of the traces in a twin
-Truth = Callable[[Trace], int | None]
 
 
 class RolloutFan(anywidget.AnyWidget):
@@ -70,16 +69,16 @@ class RolloutFan(anywidget.AnyWidget):
     error = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, traces: Sequence[Trace], policy: Policy, *, seed: int = 0,
-                 batch: int = 8, at_most: int = 64, truth: Truth | None = None):
+                 batch: int = 8, at_most: int = 64, truth: fan_layout.Truth | None = None):
         _check(traces, batch, at_most)
         self._traces = tuple(traces)
         self._truth = truth or checker.first_error
         self._tally = estimates.Tally(policy, seed=seed, temperature=1.0)
-        self._rollouts: dict[tuple[int, int], list[Trace]] = {}
+        self._rollouts: dict[tuple[int, int], list[fan_layout.Rollout]] = {}
         self._lock, self._halt = threading.RLock(), threading.Event()
         self._drawing = False
         super().__init__(
-            traces=[_shown(trace, self._truth) for trace in traces],
+            traces=[fan_layout.shown(trace, self._truth) for trace in traces],
             batch=batch, at_most=at_most,
         )
         self.tallies = [[None] * len(shown["steps"]) + [fan_layout.ending(shown)]
@@ -93,13 +92,13 @@ class RolloutFan(anywidget.AnyWidget):
     @property
     def values(self) -> dict[tuple[int, int], tuple[int, int]]:
         """`(n_right, n)` of each prefix drawn from, by `(trace, step)`."""
-        return {place: (sum(map(estimates.is_right, rows)), len(rows))
+        return {place: (sum(row.kind == "right" for row in rows), len(rows))
                 for place, rows in sorted(dict(self._rollouts).items())}
 
     @property
     def rollouts(self) -> list[Trace]:
         """The rollouts of the chosen prefix, in order of drawing."""
-        return list(self._rollouts.get((self.current, self.step), ()))
+        return [row.trace for row in self._rollouts.get((self.current, self.step), ())]
 
     def sample(self, n: int | None = None) -> Estimate:
         """Draw `n` more rollouts of the chosen prefix, here and now; by default a batch.
@@ -204,8 +203,9 @@ class RolloutFan(anywidget.AnyWidget):
                 if any(row.steps[:s] != prefix.steps for row in rows):
                     raise ValueError("a rollout does not begin with the prefix: `complete` must "
                                      "return whole traces, the prefix's steps included")
+                new = [fan_layout.judged(row, self._truth) for row in rows]
                 with self._lock:
-                    self._rollouts[place] = [*before, *rows]
+                    self._rollouts[place] = [*before, *new]
                 done += len(rows)
                 self._show(place)
             new = self._rollouts[place][-done:] if done else []
@@ -230,14 +230,11 @@ class RolloutFan(anywidget.AnyWidget):
 
     def _drawing_of(self, place: tuple[int, int]) -> dict[str, Any]:
         rows = self._rollouts[place]
-        judged = [_judged(row, self._truth) for row in rows]
-        return {
-            **fan_layout.fan(rows, place[1], [each["first_error"] for each in judged]),
-            "texts": [{**one, **each, "said": _remark(each, one.pop("hidden"))} for one, each in zip(
-                fan_layout.texts(rows, limit=MAX_TEXT), judged, strict=True)],
-            "curve": fan_layout.curve([estimates.is_right(row) for row in rows],
-                                      self._prediction(place), at_least=2 * self.batch),
-        }
+        right = [row.kind == "right" for row in rows]
+        return {**fan_layout.fan(rows, place[1]),
+                "texts": fan_layout.texts(rows, limit=MAX_TEXT),
+                "curve": fan_layout.curve(right, self._prediction(place),
+                                          at_least=2 * self.batch)}
 
     def _prediction(self, place: tuple[int, int]) -> float | None:
         return self.predictions.get(f"{place[0]}-{place[1]}")
@@ -283,34 +280,10 @@ def _check(traces: Sequence[Trace], batch: int, at_most: int) -> None:
                              "cannot be graded; give problems with answers")
 
 
-def _shown(trace: Trace, truth: Truth) -> dict[str, Any]:
-    problem, hidden = cut(printable(trace.problem.text), 4000)
-    steps = [cut(printable(step)) for step in trace.steps]
-    return {
-        "problem": problem + _more(hidden), "steps": [text + _more(h) for text, h in steps],
-        "outcome": fan_layout.kind(trace) if trace.finished and trace.steps else None,
-        **_judged(trace, truth),
-    }
-
-
-def _judged(trace: Trace, truth: Truth) -> dict[str, Any]:
-    """The first wrong step, and whether the truth is known at all."""
-    try:
-        first = truth(trace)
-    except ValueError:  # of no family that it knows, or without a step
-        return {"first_error": None, "known": False}
-    return {"first_error": None if first is None else int(first), "known": True}
-
-
-def _summary(s: int, new: Sequence[Trace], *, stopped: bool) -> str:
-    kinds = [fan_layout.kind(row) for row in new]
+def _summary(s: int, new: Sequence[fan_layout.Rollout], *, stopped: bool) -> str:
+    kinds = [row.kind for row in new]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in fan_layout.KINDS)
     return f"{'Stopped. ' if stopped else ''}{len(new)} drawn from {_name(s)}: {counts}."
-
-
-def _remark(judged: Mapping[str, Any], hidden: int) -> str:
-    right = "Every step is right. " if judged["known"] and judged["first_error"] is None else ""
-    return f"{right}{f'{hidden:,} more characters are not shown.' if hidden else ''}".strip()
 
 
 def _words(error: Exception) -> str:
@@ -320,10 +293,6 @@ def _words(error: Exception) -> str:
 
 def _name(s: int) -> str:
     return f"step {s - 1}" if s else "the problem"
-
-
-def _more(hidden: int) -> str:
-    return f" … {hidden:,} more characters" if hidden else ""
 
 
 def _moved(name: str, kept: Sequence[int]) -> str:
