@@ -169,7 +169,7 @@ function render({ model, el }) {
     const groups = lines.map(({ kind, index, shapes }, i) => {
       const group = make("g", { role: "option", id: `${id}-${i}`, "aria-selected": i === picked,
         class: index < fresh ? kind : `${kind} prm-new`, "aria-label": `rollout ${i + 1}: ${kind}`,
-      }, make("path", { ...shapes[0][1], class: "prm-hit" }),
+      }, make("path", { d: `${shapes[0][1].d} h16`, class: "prm-hit" }),
       ...shapes.map((shape) => make(...shape)));
       group.onclick = () => pick(i);
       return group;
