@@ -194,7 +194,7 @@ def test_a_failing_policy_is_shown_in_words_and_the_fan_stays_usable():
     ask(fan, 1)
     wait(fan, "answered", 1)
     assert fan.error == ("The policy could not draw: ZeroDivisionError: the <b>server</b> fell "
-                         "over␛ What was drawn before is kept. Mend the policy, or press the "
+                         "over␛. What was drawn before is kept. Mend the policy, or press the "
                          "button to try again.")
     assert (fan.busy, fan.values) == (False, {})
     policy.go.release()

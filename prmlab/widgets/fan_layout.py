@@ -201,7 +201,8 @@ def texts(rollouts: Sequence[Rollout], *, limit: int) -> list[dict[str, Any]]:
             left -= len(steps[-1])
         hidden = sum(map(len, rollout.trace.steps)) - sum(map(len, steps))
         right = rollout.known and rollout.first_error is None
-        said = "Every step is right. " * right + f"{_more(hidden)} not shown." * bool(hidden)
+        far = " so far" * (rollout.kind == "unfinished")
+        said = f"Every step{far} is right. " * right + f"{_more(hidden)} not shown." * bool(hidden)
         records.append({"steps": steps, "first_error": rollout.first_error, "said": said})
     return records
 

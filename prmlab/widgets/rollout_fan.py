@@ -242,7 +242,7 @@ class RolloutFan(anywidget.AnyWidget):
     def _on_choice(self, _: Any) -> None:
         t = min(max(self.current, 0), len(self._traces) - 1)
         self.current, self.step = t, min(max(self.step, 0), len(self._traces[t].steps))
-        self.error = ""
+        self.error = self.said = ""
         self._show()
 
     def _on_predictions(self, _: Any) -> None:
@@ -287,8 +287,9 @@ def _summary(s: int, new: Sequence[fan_layout.Rollout], *, stopped: bool) -> str
 
 
 def _words(error: Exception) -> str:
-    return (f"The policy could not draw: {type(error).__name__}: {cut(printable(error), 600)[0]} "
-            "What was drawn before is kept. Mend the policy, or press the button to try again.")
+    said = cut(printable(error), 600)[0].rstrip(".")
+    return (f"The policy could not draw: {type(error).__name__}: {said}. What was drawn before is "
+            "kept. Mend the policy, or press the button to try again.")
 
 
 def _name(s: int) -> str:

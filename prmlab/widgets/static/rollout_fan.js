@@ -210,7 +210,9 @@ function render({ model, el }) {
     back.disabled = at() === 0;
     next.disabled = at() === n - 1;
     problem.replaceChildren(make("bdi", {}, trace().problem));
+    heads.lastChild.textContent = trace().known ? "Truth" : "";
     field.value = "";
+    say("");
     [picked, seen] = [null, { key: "", n: 0 }];
     drawDrawn();
   }
