@@ -2,8 +2,8 @@
 
 Owns the geometry, in pixels from the top left, as shapes for the browser to make: `[tag,
 attributes]` of an SVG element, and its text if it has one. No text of a model is in an attribute.
-A rollout is "right", "wrong" or "unfinished"; they are ordered so, and by answer, so that the fan splits
-where its value lies. Draws nothing and knows no policy.
+A rollout is "right", "wrong" or "unfinished"; they are ordered so, and by answer, so that the fan
+splits where its value lies. Draws nothing and knows no policy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,8 +59,8 @@ def fan(rollouts: Sequence[Rollout], n_steps: int) -> dict[str, Any]:
 
     Returns:
         `height`; `lines`, R of them from top to bottom: `index` among the rollouts, `kind`,
-        `answer` and its `shapes`, the line itself first; `words`, the shapes of what stands beside all lines of one
-        answer.
+        `answer` and its `shapes`, the line itself first; `words`, the shapes of what stands
+        beside all lines of one answer.
     """
     named = [(rollout.kind, rollout.answer, i) for i, rollout in enumerate(rollouts)]
     often: dict[tuple[str, str], int] = {}
@@ -149,7 +149,8 @@ def bar(value: float, low: float, high: float, prediction: float | None) -> list
 def shown(trace: Trace, truth: Truth) -> dict[str, Any]:
     """A trace for the browser: printable texts, how it ended, and its truth where known."""
     problem = cut(printable(trace.problem.text), 4000)
-    steps = [cut(printable(step)) for step in trace.steps]
+    limit = min(2000, max(80, 60_000 // max(1, len(trace.steps))))
+    steps = [cut(printable(step), limit) for step in trace.steps]
     of = judged(trace, truth)
     return {
         "problem": _whole(*problem), "steps": [_whole(*step) for step in steps],
