@@ -229,11 +229,11 @@ def test_rows_say_value_label_and_truth_once_they_are_known():
                     ("0.00 (0/8)", "✗ wrong", "✗ first error"), None,
                     ("1 (its end)", "✓ right", "after the error")]
     assert fan.tallies[0][2]["said"] == (
-        "You predicted 0.75. 8 of 8 rollouts are right: value 1.00, 95 % interval 0.63 to 1.00. "
-        "Your prediction is inside.")
+        "You predicted 0.75. 8 of 8 rollouts are right: value 1.00, 95 % interval 0.63 to 1.00; "
+        "your prediction is inside.")
     fan.predictions = {"0-2": 0.5}
     assert "predicted 0.50" in fan.tallies[0][2]["said"]
-    assert fan.tallies[0][2]["said"].endswith("Your prediction is outside.")
+    assert fan.tallies[0][2]["said"].endswith("; your prediction is outside.")
     assert fan.tallies[1] == [None, None, None]
 
 

@@ -167,13 +167,13 @@ def row(n_right: int, n: int, shown: Mapping[str, Any], n_steps: int,
     before = after = ""
     if prediction is not None:
         before = f"You predicted {prediction:.2f}. "
-        after = f" Your prediction is {'in' if low <= prediction <= high else 'out'}side."
+        after = f"; your prediction is {'in' if low <= prediction <= high else 'out'}side"
     return {
         "n": n, "value": f"{value:.2f} ({n_right}/{n})", "truth": _verdict(shown, n_steps),
         "label": NAMES["right" if n_right else "wrong"] if n_steps else "",
         "bar": bar(value, low, high, prediction),
         "said": f"{before}{n_right} of {n} rollouts are right: value {value:.2f}, "
-                f"95 % interval {low:.2f} to {high:.2f}.{after}",
+                f"95 % interval {low:.2f} to {high:.2f}{after}.",
     }
 
 

@@ -15,7 +15,7 @@ from prmlab.widgets import twin
 from prmlab.widgets.rollout_fan import RolloutFan
 
 pytestmark = pytest.mark.browser
-browser, open_page = test_widgets.browser, test_widgets.open_page  # fixtures
+open_page = test_widgets.open_page  # a fixture
 
 HOSTILE = ("<img src=x onerror='window.hacked = 1'>", "</script><script>window.hacked = 1</script>",
            "\u202eright to left, never closed", "🙂" * 300, r"$\frac{1}{2}$ \(x\)", "x" * 100_000)
@@ -44,6 +44,12 @@ class Says:
     def complete(self, prefixes, n, *, seed, temperature=1.0):
         return [[Trace(p.problem, (*p.steps, *HOSTILE, f"Answer: {HOSTILE[(seed + i) % 6]}"), True)
                  for i in range(n)] for p in prefixes]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """One Chromium for the twin and for JupyterLab: there cannot be two at a time."""
+    return chromium
 
 
 def drawn(**options):
