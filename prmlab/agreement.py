@@ -13,7 +13,7 @@ from prmlab.intervals import DRAWS, percentiles
 from prmlab.markup import MARKS, TraceView, escape, meaning
 from prmlab.traces import Trace
 
-MAX_SHOWN = 20
+MAX_SHOWN = 5  # traces of a comparison in a notebook
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Comparison:
         return TraceView(trace.steps, trace.problem.text, labels=tuple(labels),
                          notes=tuple(notes))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         n, differ = len(self.pairs.a), len(self.pairs.disagreements())
         return (f"{self.names[0]} and {self.names[1]} both labelled {n:,} steps and differ on "
                 f"{differ:,}: kappa {self.kappa.kappa:.2f} ({self.kappa.low:.2f} to "
@@ -194,9 +194,10 @@ class Comparison:
     def _repr_html_(self) -> str:
         views = self.traces()
         more = len(views) - MAX_SHOWN
-        return "".join([f"<p>{escape(str(self))}</p>",
+        return "".join([f"<p>{escape(repr(self))}</p>",
                         *(view._repr_html_() for view in views[:MAX_SHOWN]),
-                        f"<p>{more:,} more traces.</p>" if more > 0 else ""])
+                        f"<p>{more:,} more traces: traces() has them all.</p>" if more > 0
+                        else ""])
 
 
 def compare(a: Iterable[Trace], b: Iterable[Trace], *, names: tuple[str, str] = ("A", "B"),
