@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prmlab.intervals import DRAWS, percentiles
-from prmlab.markup import MARKS, TraceView, escape, meaning
+from prmlab.markup import TraceView, escape, meaning
 from prmlab.traces import Trace
 
 MAX_SHOWN = 5  # traces of a comparison in a notebook
@@ -179,10 +179,10 @@ class Comparison:
         for step in range(len(trace.steps)):
             a, b = said.get(step, (None, None))
             labels.append(a if a == b else None)
-            notes.append("not labelled by both" if a is None else f"both {_said(a)}" if a == b
-                         else f"{self.names[0]} {_said(a)}, {self.names[1]} {_said(b)}")
+            notes.append("not labelled by both" if a is None else f"both {meaning(a)}" if a == b
+                         else f"{self.names[0]} {meaning(a)}, {self.names[1]} {meaning(b)}")
         return TraceView(trace.steps, trace.problem.text, labels=tuple(labels),
-                         notes=tuple(notes))
+                         notes=tuple(notes), whose="said")
 
     def __repr__(self) -> str:
         n, differ = len(self.pairs.a), len(self.pairs.disagreements())
@@ -219,14 +219,10 @@ def compare(a: Iterable[Trace], b: Iterable[Trace], *, names: tuple[str, str] = 
         >>> trace = Trace(Problem("", "1 + 1?", "2", ""), ("1 + 1 = 3", "so 3"))
         >>> both = compare([trace.with_labels([-1, 0], "a")], [trace.with_labels([-1, -1], "b")])
         >>> both.traces()[0].notes
-        ('both ✗ wrong', 'A ○ neutral, B ✗ wrong')
+        ('both wrong', 'A neutral, B wrong')
     """
     pairs = paired(a, b)
     if not pairs.a:
         raise ValueError("there is no step that both labelled: traces are matched by the "
                          "problem's text and their steps, which must be equal to the letter")
     return Comparison(names, pairs, cohen_kappa(pairs.a, pairs.b, seed=seed))
-
-
-def _said(label: float) -> str:
-    return f"{MARKS[meaning(label)]} {meaning(label)}"

@@ -70,7 +70,7 @@ def test_a_comparison_shows_what_both_say_of_each_trace_they_differ_on():
         [sums.with_labels([1, 1], "ben"), pens.with_labels([-1, 1, None], "ben")],
         names=("Ana", "<i>Ben</i>"))
     (view,) = both.traces()
-    assert view.notes == ("both ✗ wrong", "Ana ○ neutral, <i>Ben</i> ✓ right",
+    assert view.notes == ("both wrong", "Ana neutral, <i>Ben</i> right",
                           "not labelled by both")
     assert view.labels == (-1, None, None)
     assert "both labelled 4 steps and differ on 1: kappa" in str(both)
