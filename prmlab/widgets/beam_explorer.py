@@ -50,8 +50,9 @@ class BeamExplorer(anywidget.AnyWidget):
     """Steps through a search, runs others beside it, and goes on from what was pruned.
 
     Python -> browser: `controls`, `searches` (one or two), `status`, `heard`. Both ways:
-    `settings`, `selected` (a search's id and a node), `round` (-1 is the last), `pinned`.
-    Browser -> Python: `asked`, one of run, stop, rescue, pin, unpin, with a number `n`.
+    `settings`, `selected` (a search's id and a node), `round` (-1 is the last), `pinned` (the next
+    search stands beside the first of those shown). Browser -> Python: `asked`, one of run, stop,
+    rescue, pin, unpin, with a number `n`, which comes back as `heard`.
 
     Args:
         problems: one, or those to choose from.
@@ -97,10 +98,10 @@ class BeamExplorer(anywidget.AnyWidget):
         self._lock, self._background = threading.RLock(), Background()
         self._shown: tuple[ShownSearch, ...] = ()
         self._latest = 0
-        self._error: Exception | None = None
         super().__init__(controls=self._controls(), settings=self._begin(seed, settings),
                          status={"state": "idle", "text": "No search yet: press Run."})
         self.observe(self._on_asked, names=["asked"])
+        self.observe(self._on_pinned, names=["pinned"])
 
     def run(self, **settings: Any) -> SearchResult:
         """Search with these settings changed, and wait for it; returns the SearchResult.
@@ -200,8 +201,6 @@ class BeamExplorer(anywidget.AnyWidget):
         if values["problem"] not in range(len(self._problems)):
             raise ValueError(f"problem must be 0 to {len(self._problems) - 1}, got "
                              f"{values['problem']!r}")
-        if isinstance(values["seed"], bool) or values["seed"] != int(values["seed"]):
-            raise ValueError(f"seed must be a whole number, got {values['seed']!r}")
         return values
 
     def _asked_for(self, settings: Mapping[str, Any]) -> ShownSearch:
@@ -224,10 +223,11 @@ class BeamExplorer(anywidget.AnyWidget):
             if tree.finished[node]:
                 raise ValueError(f"node {node} ends its trace, nothing can follow; rescue the "
                                  f"node before it, {tree.parent[node]}")
-            self._shown, self.pinned = (origin,), True
+            settings = self._changed(changes, origin.settings)
+            self._put((origin,))
+            self.pinned = True
             scores = tree.step_scores(node).tolist()
             before = (*(origin.before or [None] * len(tree.root.steps)), *scores)
-            settings = self._changed(changes, origin.settings)
             return self._new(tree.trace(node), settings, before,
                              f"goes on from node {node} of search {origin.id}")
 
@@ -240,7 +240,7 @@ class BeamExplorer(anywidget.AnyWidget):
             if what == "stop":
                 self._background.stop()
             elif what in ("pin", "unpin"):
-                self._pin(what == "pin")
+                self.pinned = what == "pin"
             elif what == "rescue":
                 search = self._find(asked["search"])
                 node = search.picture["node"][asked["node"]] if search else -1
@@ -251,51 +251,52 @@ class BeamExplorer(anywidget.AnyWidget):
         except (ValueError, TypeError, KeyError, IndexError) as error:
             self._tell("failed", _sentence(error))
 
-    def _pin(self, pinned: bool) -> None:
-        with self._lock, self.hold_sync():
-            self.pinned = pinned
-            if not pinned and self._shown:
-                self._put((self._shown[-1],))
+    def _on_pinned(self, change: Any) -> None:
+        with self._lock:
+            if not change.new and len(self._shown) > 1:
+                self._put(self._shown[-1:])
 
     # What runs on a thread of its own.
 
-    def _begin_job(self, search: ShownSearch) -> threading.Thread:
-        return self._background.start(lambda stopped: self._job(search, stopped))
+    def _begin_job(self, search: ShownSearch, came: list[SearchResult | Exception] | None = None
+                   ) -> threading.Thread:
+        came = [] if came is None else came
+        return self._background.start(lambda stopped: self._job(search, stopped, came))
 
     def _wait(self, search: ShownSearch) -> SearchResult:
-        thread = self._begin_job(search)
+        came: list[SearchResult | Exception] = []
+        thread = self._begin_job(search, came)
         try:
             while thread.is_alive():
                 thread.join(0.1)
         except KeyboardInterrupt:
             self._background.stop()
             raise
-        if self._error is not None:
-            raise self._error
-        return self.result
+        if not came:
+            raise RuntimeError("another search took the place of this one before it began")
+        if isinstance(came[0], Exception):
+            raise came[0]
+        return came[0]
 
-    def _job(self, search: ShownSearch, stopped: Callable[[], bool]) -> None:
-        self._error = None
+    def _job(self, search: ShownSearch, stopped: Callable[[], bool],
+             came: list[SearchResult | Exception]) -> None:
         self._tell("running", f"{search.title}: the first round …")
         try:
             result = self._search(search, stopped)
             self._show(search, result.tree, result)
+            said = replace(search, result=result, tree=result.tree).said()
         except Exception as error:  # noqa: BLE001 - the one boundary to the reader's own code
-            self._error = error
-            if search.id == self._latest:
-                self._tell("failed", f"{_sentence(error)} The search was given up; what stood "
-                           "here before still stands. Mend it and press Run.")
-            return
-        if search.id != self._latest:
-            return
-        said = replace(search, result=result, tree=result.tree).said()
-        if stopped():
-            self._tell("stopped", f"Stopped after round {result.tree.rounds}. {said}")
+            came.append(error)
+            state, said = "failed", (f"{_sentence(error)} The search ended there; what is shown "
+                                     "stands. Mend it and press Run.")
         else:
-            self._tell("done", said)
+            came.append(result)
+            state = "stopped" if stopped() else "done"
+            said = f"Stopped after round {result.tree.rounds}. {said}" if stopped() else said
+        if search.id == self._latest:
+            self._tell(state, said)
 
     def _search(self, search: ShownSearch, stopped: Callable[[], bool]) -> SearchResult:
-        values = search.settings
         began, shown = time.monotonic(), -EVERY
 
         def watch(number: int, trees: Sequence[SearchTree]) -> bool:
@@ -308,12 +309,11 @@ class BeamExplorer(anywidget.AnyWidget):
                            f"{now - began:.0f} s")
             return stopped()
 
-        given = strategy_settings.chosen(search.strategy, values)
-        for key, value in (("seed", int(values["seed"])), ("watch", watch),
-                           ("temperature", float(values["temperature"]))):
-            if strategy_settings.takes(search.strategy, key):
-                given[key] = value
-        scorer = [self._scorers[values["scorer"]]] * strategy_settings.takes(search.strategy, "scorer")
+        given = strategy_settings.chosen(search.strategy, search.settings)
+        if strategy_settings.takes(search.strategy, "watch"):
+            given["watch"] = watch
+        scorer = [self._scorers[search.settings["scorer"]]]
+        scorer *= strategy_settings.takes(search.strategy, "scorer")
         (result,) = search.strategy([search.start], self._policy, *scorer, **given)
         return result
 

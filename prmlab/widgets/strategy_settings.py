@@ -2,8 +2,8 @@
 
 Conventions: a strategy takes `problems, policy, scorer` (or no scorer) and keyword-only
 settings, each with a default; `**options` stands for those of `lockstep.run`. Whole numbers,
-numbers, switches and rules of aggregation become controls; the others keep their defaults. Runs
-nothing.
+numbers, switches, words and rules of aggregation become controls; the others keep their defaults.
+Runs nothing.
 """
 
 import inspect
@@ -16,7 +16,7 @@ LABELS = {"aggregate": "aggregation"}
 
 
 def settings(strategy: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Each setting's `kind` ("whole", "number", "switch", "choice"), `value`, `choices`.
+    """Each setting's `kind` ("whole", "number", "switch", "words", "choice"), `value`, `choices`.
 
     Example:
         >>> def beam(problems, policy, scorer, *, beam_width=4, aggregate="min", watch=None):
@@ -65,19 +65,24 @@ def _control(name: str, default: Any) -> dict[str, Any] | None:
         return {"kind": "whole", "value": default, "choices": []}
     if isinstance(default, float):
         return {"kind": "number", "value": default, "choices": []}
+    if isinstance(default, str):
+        return {"kind": "words", "value": default, "choices": []}
     return None
 
 
 def _checked(name: str, control: Mapping[str, Any], value: Any) -> Any:
     if control["kind"] == "choice" and value in control["choices"]:
         return value
+    if control["kind"] == "words" and isinstance(value, str):
+        return value
     if control["kind"] == "switch" and isinstance(value, bool):
         return value
-    if control["kind"] in ("whole", "number") and isinstance(value, int | float):
+    if control["kind"] in ("whole", "number") and isinstance(value, int | float) and not isinstance(value, bool):
         if control["kind"] == "number":
             return float(value)
         if float(value).is_integer():
             return int(value)
     wanted = {"whole": "a whole number", "number": "a number", "switch": "on or off",
+              "words": "words",
               "choice": f"one of {', '.join(control['choices'])}"}[control["kind"]]
     raise ValueError(f"{name.replace('_', ' ')} must be {wanted}, got {value!r}")

@@ -101,10 +101,11 @@ function field(control, value, changed) {
     input.onchange = () => changed(input.checked);
   } else {
     input = make("input");
-    input.type = "number";
+    input.type = control.kind === "words" ? "text" : "number";
     input.step = control.kind === "whole" ? "1" : "any";
     input.value = String(value);
-    input.onchange = () => changed(input.value.trim() === "" ? null : Number(input.value));
+    input.onchange = () => changed(input.value.trim() === "" ? null
+      : control.kind === "words" ? input.value.trim() : Number(input.value));
   }
   input.dataset.name = control.name;
   label.append(input);
