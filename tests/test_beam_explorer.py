@@ -129,7 +129,7 @@ def test_rescue_goes_on_from_a_pruned_node_beside_the_first():
     assert second.tree.root == first.tree.trace(node)
     left, right = shown.searches
     assert [left["id"], right["id"]] == [1, 2]
-    assert right["details"].startswith(f"goes on from node {node} of search 1")
+    assert right["title"] == f"beam · values · from node {node} of 1"
     assert right["root"]["steps"] == list(first.tree.trace(node).steps)
     assert right["root"]["scores"] == pytest.approx(first.tree.step_scores(node).tolist())
     assert right["root"]["labels"] == signs(first.tree.trace(node))

@@ -38,7 +38,7 @@ from prmlab.widgets.background import Background
 from prmlab.widgets.shown_search import ShownSearch
 
 STATIC = Path(__file__).parent / "static"
-PARTS = [STATIC / f"beam_explorer{part}.js" for part in ("_tree", "_pane", "_panels", "")]
+PARTS = [STATIC / f"beam_explorer{part}.js" for part in ("_tree", "_card", "_pane", "_panels", "")]
 EVERY = 0.25  # seconds between two pictures of a search under way
 STRATEGIES = {strategy.__name__: strategy for strategy in (
     beam, best_of_n, majority_vote, weighted_vote, tie_break_vote, dvts, lookahead,
@@ -229,7 +229,7 @@ class BeamExplorer(anywidget.AnyWidget):
             scores = tree.step_scores(node).tolist()
             before = (*(origin.before or [None] * len(tree.root.steps)), *scores)
             return self._new(tree.trace(node), settings, before,
-                             f"goes on from node {node} of search {origin.id}")
+                             f"from node {node} of {origin.id}")
 
     def _on_asked(self, change: Any) -> None:
         # JupyterLab calls this on a thread of its own, beside a running cell.

@@ -44,17 +44,17 @@ class ShownSearch:
 
     @property
     def title(self) -> str:
-        """Strategy and scorer."""
-        return f"{self.settings['strategy'].replace('_', ' ')} · {self.settings['scorer']}"
+        """Strategy and scorer, and where it goes on from."""
+        parts = [self.settings["strategy"].replace("_", " "), self.settings["scorer"]]
+        return " · ".join([*parts, *([self.note] if self.note else [])])
 
     @property
     def details(self) -> str:
         """The settings that this strategy has, in one line."""
         own = strategy_settings.settings(self.strategy)
         known = {"problem": "problem"} | {key: control["label"] for key, control in own.items()}
-        values = [f"{label} {self.settings[key]}" for key, label in known.items()
-                  if key in self.settings]
-        return ", ".join(([self.note] if self.note else []) + values)
+        return ", ".join(f"{label} {self.settings[key]}" for key, label in known.items()
+                         if key in self.settings)
 
     def to_dict(self) -> dict[str, Any]:
         """What goes to the browser: the picture, the words, the outcome."""
@@ -78,8 +78,9 @@ class ShownSearch:
     def said(self) -> str:
         """The outcome in one sentence, with what was met on the way: ties and limits."""
         answer = self.result.answer
-        found = ("no trace was finished, so there is no answer" if answer is None
-                 else f"answer {answer}")
+        found = (f"answer {answer}" if answer is not None else
+                 "no trace was finished, so there is no answer" if self.result.best is None
+                 else "the chosen trace states no answer")
         ties = getattr(self.result, "ties", ())
         limits = getattr(self.result, "limits", {})
         met = [f"{name.replace('_', ' ')} met {n} times" for name, n in limits.items()

@@ -6,13 +6,14 @@ const BEAT = 900; // ms a round, playing
 const PATIENCE = 6000; // ms without an answer before the reader is told
 
 function render({ model, el }) {
-  let level = "auto", truth = true, playing = 0, waiting = 0, later = 0, unheard = "";
-  const live = { on: true };
+  let level = "auto", truth = true, again = true, playing = 0, waiting = 0, later = 0, unheard = "";
   const hasKernel = Object.keys(model.get("controls")).length > 0;
 
   const root = make("section", "prm-beam-explorer");
   root.setAttribute("aria-label", "Beam explorer");
   const controls = make("fieldset", "prm-controls");
+  controls.setAttribute("aria-label", "The search");
+  const box = make("div", "prm-fields");
   const status = make("p", "prm-status");
   status.setAttribute("role", "status");
   const alert = make("p", "prm-error");
@@ -97,22 +98,20 @@ function render({ model, el }) {
   // The controls of the search.
   const run = makeButton("prm-run", "Run", () => ask("run", { settings: model.get("settings") }));
   const stop = makeButton("prm-stop", "Stop", () => (model.get("status").state === "running" ? ask("stop") : say("Nothing is running.")));
+  const auto = field({ name: "again", label: "run on change", kind: "switch" }, again, (value) => { again = value; });
   const progress = make("progress");
   progress.setAttribute("aria-label", "A search is under way");
   function changed(name, value) {
     if (value === null || Number.isNaN(value)) return drawControls();
     set({ settings: { ...model.get("settings"), [name]: value } });
-    if (!live.on) return;
+    if (!again) return;
     clearTimeout(later);
     later = setTimeout(() => ask("run", { settings: model.get("settings") }), 300);
   }
   function drawControls() {
-    const at = document.activeElement;
-    const name = controls.contains(at) ? at.dataset.name : undefined;
-    const again = field({ name: "live", label: "run on change", kind: "switch" }, live.on, (value) => { live.on = value; });
-    controls.replaceChildren(make("legend", "", "The search"), ...fields(model.get("controls"), model.get("settings"), changed), again, run, stop);
-    if (name) [...controls.querySelectorAll("[data-name]")].find((input) => input.dataset.name === name)?.focus();
-    else if (at === run || at === stop) at.focus();
+    const name = box.contains(document.activeElement) ? document.activeElement.dataset.name : "";
+    box.replaceChildren(...fields(model.get("controls"), model.get("settings"), changed));
+    [...box.querySelectorAll("[data-name]")].find((input) => input.dataset.name === name)?.focus();
   }
   function drawStatus() {
     const { state = "idle", text = "" } = model.get("status");
@@ -155,10 +154,13 @@ function render({ model, el }) {
       const rest = search.root.steps.length || node ? [traceTable(search, node, round(), truth)] : [];
       const problem = make("p", "prm-problem");
       problem.append(make("bdi", "", search.root.problem));
-      chosen.replaceChildren(problem, ...rest, save);
+      const value = make("code", "prm-value", ".selected_trace");
+      const foot = make("p", "prm-foot");
+      foot.append(save, " In Python this trace is the explorer's ", value, ".");
+      chosen.replaceChildren(problem, ...rest, ...(hasKernel ? [foot] : []));
     }
     table.replaceChildren(...(searches.length ? [outcomes(searches, truth)] : []));
-    pin.textContent = model.get("pinned") ? "Unpin: show one search" : "Pin: compare with the next";
+    pin.textContent = model.get("pinned") ? "Unpin: show one" : "Pin: compare the next";
     pin.setAttribute("aria-pressed", String(model.get("pinned")));
   }
 
@@ -168,9 +170,8 @@ function render({ model, el }) {
   const sliderLabel = make("label", "prm-field prm-slider");
   sliderLabel.append(make("span", "", "round"), slider);
   bar.append(play, sliderLabel, roundText, levels, shown, ...(hasKernel ? [pin] : []));
-  const message = make("div", "prm-message");
-  message.append(status, progress);
-  root.append(...(hasKernel ? [controls] : []), message, alert, bar, panes, table, chosen, liveRegion, ...legend());
+  controls.append(box, auto, run, stop, progress, status);
+  root.append(...(hasKernel ? [controls] : []), alert, bar, liveRegion, panes, table, chosen, ...legend());
   el.append(root);
 
   root.addEventListener("keydown", (event) => { // else JupyterLab's single-key commands act

@@ -1,58 +1,9 @@
-// Second part of the beam explorer: one tree in a pane of its own, drawn as an ARIA tree.
-// Uses the functions of the first part; Python joins the parts to one module.
+// Third part of the beam explorer: one tree in a pane of its own, drawn as an ARIA tree.
+// Uses the parts before it.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MANY = 400; // up to so many nodes all are drawn, beyond only those near the window
 const NEAR = 500;
-
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text; // as text: a language model wrote it
-  return node;
-}
-
-function makeButton(className, text, onclick) {
-  const button = make("button", className, text);
-  button.type = "button";
-  button.onclick = onclick;
-  return button;
-}
-
-/** The card of a node: marks, words, numbers. */
-function fill(item, search, node, { round, level, truth }) {
-  const fate = fateAt(search, node, round);
-  const kind = truth ? verdict(search.label[node]) : "unknown";
-  const ends = truth && search.ends[node] !== null ? (search.ends[node] ? " ends-right" : " ends-wrong") : "";
-  item.className = `prm-node ${level} ${fate} ${kind}${ends}${node === search.best ? " best" : ""}`;
-  const star = node === search.best ? "★" : "";
-  const first = make("span", "prm-first");
-  const marks = make("span", "prm-mark", star + FATES[fate].mark);
-  const judged = make("span", "prm-verdict", node && truth ? VERDICTS[kind].mark : "");
-  const score = make("span", "prm-score", node ? number(search.score[node]) : "");
-  if (level === "marks") {
-    first.append(node && truth && kind !== "unknown" ? judged : marks);
-  } else if (level === "numbers") {
-    first.append(marks, judged, node ? score : make("span", "prm-score", "start"));
-    if (node) first.append(make("span", "prm-total", number(search.total[node])));
-  } else {
-    const words = node ? search.text[node]
-      : search.root.steps.length ? `after ${search.root.steps.length}` : "start";
-    const [start, end] = split(words);
-    const text = make("bdi", "prm-words");
-    text.append(make("span", "prm-start", start), make("span", "prm-end", end));
-    first.append(marks, judged, text);
-    if (fate === "pruned") first.append(score);
-  }
-  item.replaceChildren(first);
-  if (level !== "words" || fate === "pruned" || node === 0) return;
-  const second = make("span", "prm-second");
-  const bar = make("span", "prm-bar");
-  bar.style.setProperty("--part", `${Math.round(100 * (search.score[node] ?? 0))}%`);
-  second.append(bar, score, make("span", "prm-total", `so far ${number(search.total[node])}`));
-  if (search.drawn[node] > 1) second.append(make("span", "prm-drawn", `×${search.drawn[node]}`));
-  item.append(second);
-}
 
 /** A pane: `draw(search, view)` shows a search at a round; `on` hears select, round, rescue. */
 function makePane(on) {
@@ -80,7 +31,9 @@ function makePane(on) {
   tree.setAttribute("aria-multiselectable", "false");
   sheet.append(heads, svg, tree);
   canvas.append(sheet);
-  root.append(title, details, canvas);
+  const head = make("div", "prm-head");
+  head.append(title, details);
+  root.append(head, canvas);
 
   function near() {
     if (nodes.length <= MANY) return nodes;
@@ -104,12 +57,15 @@ function makePane(on) {
       const open = below[node].some((n) => shown.has(n));
       const parent = below[search.parent[node]]?.filter((n) => fateAt(search, n, view.round) !== null);
       const chosen = view.selected === node;
-      const sign = [view.level, view.truth, fateAt(search, node, view.round), b.left, b.top, open,
-        chosen, folded.has(node), node === current, parent?.length, search.best, search.score[node],
-        search.label[node]].join();
+      const looks = [view.level, view.truth, fateAt(search, node, view.round), search.best === node,
+        search.score[node], search.label[node]].join();
+      const sign = [looks, b.left, b.top, open, chosen, folded.has(node), node === current,
+        parent?.length].join();
       if (seen.get(node) === sign && items.has(node)) continue;
       seen.set(node, sign);
-      fill(item, search, node, view);
+      // Only where they changed: a click is lost on words that are replaced under the pointer.
+      if (item.dataset.looks !== looks) fill(item, search, node, view);
+      item.dataset.looks = looks;
       Object.assign(item.style, { left: `${b.left}px`, top: `${b.top}px`, width: `${b.width}px`,
         height: `${b.height}px` });
       item.dataset.node = String(node);
@@ -141,7 +97,7 @@ function makePane(on) {
     for (const [kind, path] of Object.entries(paths)) path.setAttribute("d", edges(search, groups[kind], view.level));
   }
   function drawFrame() {
-    title.replaceChildren(make("bdi", "", search.title));
+    title.replaceChildren(make("bdi", "", `${search.id}: ${search.title}`));
     const left = search.left_out ? `; ${many(search.left_out, "more node")} not drawn` : "";
     details.replaceChildren(make("bdi", "", search.details + left));
     tree.setAttribute("aria-label", `Search tree ${search.id}: ${search.title}`);
@@ -178,7 +134,7 @@ function makePane(on) {
     drawEdges();
     drawNodes();
     if (lost) items.get(current)?.focus({ preventScroll: true });
-    if (grown && nodes.length) reveal(nodes.findLast((n) => search.born[n] === view.round) ?? 0);
+    if (grown && nodes.length) reveal(nodes.find((n) => search.born[n] === view.round) ?? 0);
   }
   function go(node) {
     current = node;

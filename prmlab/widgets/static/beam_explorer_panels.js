@@ -1,4 +1,4 @@
-// Third part of the beam explorer: the controls, the selected trace, the outcomes side by side.
+// Fourth part of the beam explorer: the controls, the selected trace, the outcomes side by side.
 // Uses the parts before it.
 
 const COLUMNS = [["", (o) => o.name], ["answer", (o) => o.answer ?? "none"],
@@ -15,7 +15,7 @@ function count(n) {
 /** What came of each search, one row a search. */
 function outcomes(searches, truth) {
   const table = make("table", "prm-outcomes");
-  table.append(make("caption", "", searches.length > 1 ? "Outcomes, side by side" : "Outcome"));
+  table.append(make("caption", searches.length > 1 ? "" : "prm-hidden", searches.length > 1 ? "Outcomes, side by side" : "Outcome"));
   const head = make("tr");
   for (const [name] of COLUMNS) {
     const cell = make("th", "", name || "search");
