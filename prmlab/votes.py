@@ -75,6 +75,36 @@ def weighted_curve(
     return _vote_curve(correct, answers, values, ns, n_subsamples, seed, level, draws)
 
 
+def tie_break_curve(
+    correct: np.ndarray,
+    answers: Sequence[Sequence[Hashable]],
+    scores: np.ndarray,
+    ns: Sequence[int] | None = None,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    n_subsamples: int = 100,
+) -> Curve:
+    """Accuracy of the majority whose ties go to the answer with the larger sum of scores.
+
+    Each vote weighs 1 and a share of its score so small that all of them together are less than
+    one vote. Arguments and errors as for `weighted_curve`, and no score above 1.
+
+    Example:
+        >>> votes = tie_break_curve([[True, False]], [["5", "7"]], [[0.9, 0.3]])
+        >>> float(votes.mean[-1])
+        1.0
+    """
+    right = as_samples(correct)
+    values = as_trace_scores(scores, right.shape)
+    if ((values < 0) | (values > 1)).any():
+        raise ValueError("scores must lie in [0, 1] to break ties, got others: aggregate to "
+                         "probabilities first")
+    weights = 1 + values / (right.shape[1] + 1)
+    return _vote_curve(right, answers, weights, ns, n_subsamples, seed, level, draws)
+
+
 def _vote_curve(
     correct: np.ndarray,
     answers: Sequence[Sequence[Hashable]],

@@ -38,3 +38,14 @@ def test_bootstrap_mean_matches_the_standard_error():
     assert intervals.bootstrap_mean(values, seed=1, draws=4000) != estimate
     with pytest.raises(ValueError, match="finite numbers"):
         intervals.bootstrap_mean([])
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(-1, 1))
+def test_a_verdict_is_decided_only_outside_the_interval(low, width, above):
+    said = intervals.verdict(low, low + width, above=above)
+    assert (said == "undecided") == (low <= above <= low + width)
+    assert said != "confirmed" or above < low
+    with pytest.raises(ValueError, match="from low to high, got 1.0 to 0.0"):
+        intervals.verdict(1.0, 0.0)
+    with pytest.raises(ValueError, match="got nan"):
+        intervals.verdict(float("nan"), 0.0)
