@@ -149,6 +149,11 @@ class _Verifier:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return pretrained.fingerprint(self.model, self.tokenizer, self.separator)
 
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        ids = tokens.encode(self.tokenizer, trace, separator=self.separator).ids
+        return len(ids) <= (self.max_length or float("inf"))
+
     def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
         """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
         if on_long not in ("error", "skip"):
@@ -258,6 +263,15 @@ class OutcomeSteps:
     def fingerprint(self) -> str:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return self.orm.fingerprint
+
+    @property
+    def usage(self) -> Usage:
+        """What the ORM has cost."""
+        return self.orm.usage
+
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return self.orm.fits(trace)
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:
