@@ -26,7 +26,7 @@ def differences(results: Mapping[str, Sequence[float]], *, title: str = "Claims"
 
     Example:
         >>> differences({"higher": (0.04, 0.02, 0.06), "wider": (0.01, -0.02, 0.03)})
-        Of 2 claims: confirmed 1 (higher), refuted 0, undecided 1 (wider). Lines are 95 % intervals.
+        Of 2 claims 1 confirmed, 0 refuted, 1 undecided (wider). Lines are 95 % intervals.
     """
     if not results or any(len(row) != 3 for row in results.values()):
         raise ValueError("each claim needs a difference and the ends of its interval, three "
@@ -58,6 +58,7 @@ def differences(results: Mapping[str, Sequence[float]], *, title: str = "Claims"
 
 def _sentence(found: Mapping[str, str]) -> str:
     said = {word: [name for name in found if found[name] == word] for word in _MARKS}
-    parts = [f"{word} {len(names)}" + (f" ({'; '.join(names)})" if names else "")
-             for word, names in said.items()]
-    return f"Of {len(found)} claims: {', '.join(parts)}. Lines are 95 % intervals."
+    parts = [f"{len(said[word])} {word}" + (f" ({'; '.join(said[word])})" if said[word] else "")
+             for word in ("refuted", "undecided")]
+    return (f"Of {len(found)} claims {len(said['confirmed'])} confirmed, {', '.join(parts)}. "
+            "Lines are 95 % intervals.")

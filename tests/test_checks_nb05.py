@@ -46,7 +46,7 @@ def test_weighted_vote():
         wrong=[(lambda a, s: counter(a, [1] * len(a)), "counted the votes"),
                (lambda a, s: counter(a, s)[0], "return a list"),
                (lambda a, s: counter(a, s)[:1], "kept the first"),
-               (lambda a, s: [max(zip(s, a))[1]], "TypeError")])
+               (lambda a, s: [max(zip(s, a))[1]], "must return a list of 2")])
 
 
 def test_best_of_n_exact():

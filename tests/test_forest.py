@@ -26,8 +26,8 @@ def test_claims_stand_in_their_order_with_mark_word_and_sentence():
         ("confirmed", ["PRM above ORM"], "circle"), ("refuted", ["twelve points"], "x"),
         ("undecided", ["the gap widens"], "diamond")]
     assert marked[0].error_x.array[0] == pytest.approx(0.03)
-    assert shown.alt == ("Of 3 claims: confirmed 1 (PRM above ORM), refuted 1 (twelve points), "
-                         "undecided 1 (the gap widens). Lines are 95 % intervals.")
+    assert shown.alt == ("Of 3 claims 1 confirmed, 1 refuted (twelve points), 1 undecided "
+                         "(the gap widens). Lines are 95 % intervals.")
 
 
 def test_its_static_picture_names_every_claim():
