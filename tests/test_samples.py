@@ -1,6 +1,7 @@
 """Samples on disk: what was written is read, to half a level of a logit, in the same bytes."""
 
 import doctest
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prmlab import samples
+from prmlab import catalog, samples, scoring
 from prmlab.samples import Samples
 
 DRAWN = Samples(  # 2 problems, 5 samples each, 3 and 1 distinct traces
@@ -87,3 +88,23 @@ def test_a_file_that_is_none_says_how_to_make_one(tmp_path):
     for name in ("text.npz", "other.npz", "cut.npz", "missing.npz"):
         with pytest.raises(ValueError, match=f"{name} holds no samples .*record_best_of_n.py"):
             samples.read(tmp_path / name)
+
+
+def test_the_recording_holds_the_64_samples_recorded_before():
+    """Same policy, problems and seed: what 64 samples hold is among the 1,860."""
+    drawn = samples.read(catalog.path("runs/best_of_1860.npz"))
+    assert drawn.n_samples == 1860
+    assert len(drawn.ids) >= 100
+    lines = catalog.path("runs/best_of_64.jsonl").read_text("utf-8").splitlines()
+    for p in range(0, len(drawn.ids), 7):
+        few, many = json.loads(lines[p]), drawn.of(p)
+        assert few["problem"] == many.ids[0]
+        flawed = ["-" in labels for labels in few["labels"]]
+        for ok in (False, True):
+            for wrong in (False, True):
+                n = sum(r == ok and f == wrong for r, f in zip(few["right"], flawed, strict=True))
+                assert n <= many.count[(many.right == ok) & ((many.reason != "") == wrong)].sum()
+        for name, values in (("orm", few["orm"]), ("prm-large last", [
+                scoring.aggregate(s, "last") for s in few["prm-large"]])):
+            known = many.scores[name]
+            assert all(np.abs(known - value).min() < 2e-4 for value in values)

@@ -179,10 +179,11 @@ for name, curve in lines.items():
           f"({low:+.3f} to {high:+.3f}), {word}")
 
 # %% [markdown]
-# Every line but the oracle's stops somewhere. The vote stops because it has
-# understood the policy: from some N on it names the policy's favourite answer, right
-# or wrong, more and more surely. Its limit is the share of problems in which the
-# favourite is right. A verifier stops for another reason, and we shall see it.
+# Lines stop for different reasons. The majority stops because it has understood the
+# policy: from some N on it names the policy's favourite answer, right or wrong, ever
+# more surely, and its limit is the share of problems in which the favourite is right.
+# (The tie-break helps while ties are common, at small N, and then has nothing to do.) A
+# verifier that chooses stops, or turns, for another reason, and we shall see it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -273,7 +274,11 @@ for (name, how), c in by_rule.items():
                   + WORDS[intervals.verdict(low, high)])
 
 # %% [markdown]
-# LABEL-SOURCES
+# None of this is a law. Both PRMs learned from exact labels, so that a score means "this
+# step is right". A PRM taught by Monte Carlo learned something else: how often the
+# policy still gets there from here. Its last score is then nearly an ORM's, and Zhang
+# et al. 2025 (arXiv:2501.07301) found *last* best for such PRMs, *product* or *min* for
+# those of human or judge labels. Notebook 04 labels the same traces from each source.
 #
 # ## Easy and hard
 #
@@ -313,11 +318,13 @@ for name, f in zip(names, fifths):
     print(f"{name:22} PRM from 1 to 1860: {step:+.3f} ({low:+.3f} to {high:+.3f}), {word}")
 
 # %% [markdown]
-# A vote can only make the favourite surer, so it gains where the rate is already
-# high and *loses* where it is low. A verifier gains where a right trace exists and is
-# not yet the favourite. Where the policy is right nearly always, a verifier has
-# little to win and something to lose. How does one lose a problem that nearly
-# every single sample solves? By looking long enough for a trace that looks better.
+# The lines cross: with enough samples the hardest problems fare about as well as the
+# middle ones, or better. The vote can only make the favourite surer, so it gains where
+# the rate is already high and loses what little there was where it is low. The
+# verifier gains where a right trace exists and is not yet the favourite. Where the
+# policy is mostly right, it has little to win and something to lose. But how does
+# one lose a problem that nearly every sample solves? By looking long enough for a
+# trace that looks better still.
 #
 # ## What wins
 #
