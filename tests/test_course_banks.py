@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prmlab import agreement, banks, curves, metrics, scoring
-from prmlab.checks import nb01, nb02, nb03
+from prmlab.checks import nb01, nb02, nb03, nb05
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "data" / "course").glob("*.json"))
@@ -78,6 +78,9 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "03/q_ln2": lambda: nb03._loss([0.0, 0.0], [1, -1], "hard"),
     "03/q_ece": lambda: metrics.calibration([0.9] * 100, [1] * 70 + [0] * 30).ece,
     "03/q_trap": lambda: trap(32),
+    "05/q_middle": lambda: nb05._best_of([False, True, False], [0.1, 0.5, 0.9], 2),
+    "05/q_spread": lambda: nb05._spread([0.5] * 100),
+    "05/q_weighted": lambda: float(*nb05._vote(["5", "5", "7", None], [0.3, 0.4, 0.6, 0.9])),
     "07/q_textbook": lambda: scoring.find_error_step([0.95, 0.88, 0.72, 0.05, 0.02]),
     "07/q_half": lambda: scoring.find_error_step([0.9, 0.8, 0.4, 0.1]),
     "07/q_f1": lambda: float(metrics.harmonic_mean(0.6, 0.9)),
