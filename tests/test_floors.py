@@ -21,10 +21,10 @@ FLOORS = {
                  "agreement", "samples"),
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "evidence",
                      "journal", "estimates", "growing", "choosing", "lockstep", "search",
-                     "scorers", "judging", "executors", "ray_executor", "labels"),
+                     "wrong_turns", "scorers", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
                    "sampling", "rewards", "prefix_memory", "public_prms", "training"),
-    "3 pictures": ("svg", "theme", "plots", "forest", "widgets"),
+    "3 pictures": ("svg", "theme", "plots", "forest", "frontier", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
