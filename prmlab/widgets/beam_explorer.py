@@ -67,6 +67,14 @@ class BeamExplorer(anywidget.AnyWidget):
 
     Raises:
         ValueError: if there is nothing to search, or a setting is unknown.
+
+    Example:
+        >>> from prmlab import toys
+        >>> explorer = BeamExplorer(toys.make(1), toys.ToyPolicy(), toys.Values(), beam_width=2)
+        >>> explorer.run(seed=1).answer
+        '12'
+        >>> explorer.selected_trace == explorer.result.best
+        True
     """
 
     _esm = "\n".join(path.read_text("utf-8") for path in PARTS)
@@ -291,8 +299,9 @@ class BeamExplorer(anywidget.AnyWidget):
                                      "stands. Mend it and press Run.")
         else:
             came.append(result)
-            state = "stopped" if stopped() else "done"
-            said = f"Stopped after round {result.tree.rounds}. {said}" if stopped() else said
+            state = "stopped" if getattr(result, "stopped", False) else "done"
+            if state == "stopped":
+                said = f"Stopped after round {result.tree.rounds}. {said}"
         if search.id == self._latest:
             self._tell(state, said)
 

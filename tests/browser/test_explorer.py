@@ -303,6 +303,24 @@ def test_a_huge_tree_draws_only_what_is_near(open_page):
     check_roles(page)
 
 
+def test_the_place_in_the_tree_survives_being_taken_off_the_page(open_page):
+    page = open_page(searched(Wide(), beam_width=8, branching=8).to_html())
+    focus(page, page.get_by_role("tree").locator("[tabindex='0']"))
+    press(page, "Home", "End")
+    canvas = page.locator(".prm-canvas")
+    top = canvas.evaluate("node => node.scrollTop")
+    assert top > 100
+    page.evaluate("""async () => {
+      const section = document.querySelector('section'), parent = section.parentNode;
+      const beat = () => new Promise((done) => setTimeout(done, 200));
+      await beat();
+      section.remove();
+      await beat();
+      parent.append(section);
+    }""")
+    page.wait_for_function("top => document.querySelector('.prm-canvas').scrollTop === top", arg=top)
+
+
 def test_in_a_frame_as_a_notebook_shows_it(open_page):
     page = open_page(twin.frame(small().to_html(), title="Beam explorer", height=900))
     frame = page.frame_locator("iframe[title='Beam explorer']")
