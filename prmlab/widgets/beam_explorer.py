@@ -267,16 +267,16 @@ class BeamExplorer(anywidget.AnyWidget):
     # What runs on a thread of its own.
 
     def _begin_job(self, search: ShownSearch, came: list[SearchResult | Exception] | None = None
-                   ) -> threading.Thread:
+                   ) -> threading.Event:
         came = [] if came is None else came
         return self._background.start(lambda stopped: self._job(search, stopped, came))
 
     def _wait(self, search: ShownSearch) -> SearchResult:
         came: list[SearchResult | Exception] = []
-        thread = self._begin_job(search, came)
+        done = self._begin_job(search, came)
         try:
-            while thread.is_alive():
-                thread.join(0.1)
+            while not done.wait(0.1):
+                pass
         except KeyboardInterrupt:
             self._background.stop()
             raise
