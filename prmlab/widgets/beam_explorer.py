@@ -39,7 +39,7 @@ from prmlab.widgets.shown_search import ShownSearch
 
 STATIC = Path(__file__).parent / "static"
 PARTS = [STATIC / f"beam_explorer{part}.js" for part in ("_tree", "_card", "_pane", "_panels", "")]
-EVERY = 0.25  # seconds between two pictures of a search under way
+EVERY = 0.25  # seconds between two pictures of a search under way, at least
 STRATEGIES = {strategy.__name__: strategy for strategy in (
     beam, best_of_n, majority_vote, weighted_vote, tie_break_vote, dvts, lookahead,
     tree_of_thoughts, mcts)}
@@ -288,7 +288,7 @@ class BeamExplorer(anywidget.AnyWidget):
 
     def _job(self, search: ShownSearch, stopped: Callable[[], bool],
              came: list[SearchResult | Exception]) -> None:
-        self._tell("running", f"{search.title}: the first round …")
+        self._tell("running", "The first round …")
         try:
             result = self._search(search, stopped)
             self._show(search, result.tree, result)
@@ -306,16 +306,17 @@ class BeamExplorer(anywidget.AnyWidget):
             self._tell(state, said)
 
     def _search(self, search: ShownSearch, stopped: Callable[[], bool]) -> SearchResult:
-        began, shown = time.monotonic(), -EVERY
+        began = due = time.monotonic()
 
         def watch(number: int, trees: Sequence[SearchTree]) -> bool:
-            nonlocal shown
+            nonlocal due
             now = time.monotonic()
-            if now - shown >= EVERY and not stopped():
-                shown = now
+            if now >= due and not stopped():
                 self._show(search, trees[0], None)
-                self._tell("running", f"{search.title}: round {number}, {len(trees[0]) - 1} steps, "
+                self._tell("running", f"Round {number}, {len(trees[0]) - 1} steps, "
                            f"{now - began:.0f} s")
+                took = time.monotonic() - now
+                due = now + max(EVERY, 5 * took)  # the pictures slow the search by a fifth at most
             return stopped()
 
         given = strategy_settings.chosen(search.strategy, search.settings)

@@ -6,7 +6,7 @@ const BEAT = 900; // ms a round, playing
 const PATIENCE = 6000; // ms without an answer before the reader is told
 
 function render({ model, el }) {
-  let level = "auto", truth = true, again = true, playing = 0, waiting = 0, later = 0, unheard = "";
+  let level = "auto", truth = true, again = true, playing = 0, newest = 0, waiting = 0, later = 0, unheard = "";
   const hasKernel = Object.keys(model.get("controls")).length > 0;
 
   const root = make("section", "prm-beam-explorer");
@@ -146,6 +146,9 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", `Round ${round()} of ${rounds()}`);
     roundText.textContent = `round ${round()} of ${rounds()}`;
     const [id, node] = model.get("selected");
+    const last = searches.at(-1)?.id ?? 0;
+    if (newest && newest !== last) say(""); // it spoke of another search
+    newest = last;
     const names = Object.keys(LEVELS);
     const coarse = Math.max(0, ...searches.map((s) => names.indexOf(autoLevel(s, searches.length))));
     searches.forEach((search, i) => {
