@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def memory_rows(prm: PRM, rounds: Sequence[Sequence[Trace]], runs: int,
         for name, way in ways.items():
             memory.forget()
             before = way.usage.scorer_tokens
-            seconds[name].append(timed(lambda: [way.score(some) for some in rounds], clock))
+            seconds[name].append(timed(partial(list, map(way.score, rounds)), clock))
             tokens[name] = way.usage.scorer_tokens - before
             print(f"{name}: {seconds[name][-1]:.2f} s, {tokens[name]:,} tokens", file=sys.stderr)
     return {"seconds": seconds, "tokens": tokens, "scores_apart": apart}
