@@ -4,7 +4,8 @@ Two comparisons, each way in turn, the same work on both sides:
 
 - *memory*: what one beam search asks of the PRM, round by round: every trace read from its
   beginning (as search-and-learn scores), against `PrefixMemory`, forgotten before each run.
-- *lockstep*: all problems in one search, against one search a problem, with memory on both sides.
+- *lockstep*: all problems in one search, against one search a problem, with memory on both sides;
+  and against one a problem that reads every trace from its beginning, as beams elsewhere do.
 
 `python scripts/benchmark_search.py --threads 1 --clock cpu --json data/runs/benchmark_search.json`
 """
@@ -14,7 +15,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,6 @@ class Recorder:
         return self.scorer.fits(trace)
 
 
-def timed(work: Callable[[], Any], clock: Callable[[], float]) -> float:
-    begun = clock()
-    work()
-    return clock() - begun
-
-
 def memory_rows(prm: PRM, rounds: Sequence[Sequence[Trace]], runs: int,
                 clock: Callable[[], float]) -> dict[str, Any]:
     """Seconds and tokens of both ways of scoring these rounds, and how far their scores differ."""
@@ -62,7 +56,10 @@ def memory_rows(prm: PRM, rounds: Sequence[Sequence[Trace]], runs: int,
         for name, way in ways.items():
             memory.forget()
             before = way.usage.scorer_tokens
-            seconds[name].append(timed(partial(list, map(way.score, rounds)), clock))
+            begun = clock()
+            for traces in rounds:
+                way.score(traces)
+            seconds[name].append(clock() - begun)
             tokens[name] = way.usage.scorer_tokens - before
             print(f"{name}: {seconds[name][-1]:.2f} s, {tokens[name]:,} tokens", file=sys.stderr)
     return {"seconds": seconds, "tokens": tokens, "scores_apart": apart}
@@ -71,22 +68,23 @@ def memory_rows(prm: PRM, rounds: Sequence[Sequence[Trace]], runs: int,
 def lockstep_rows(given: Sequence[problems.Problem], policy: LocalPolicy, prm: PRM,
                   sizes: dict[str, int], runs: int, clock: Callable[[], float]
                   ) -> dict[str, Any]:
-    """Seconds of one search of all problems, and of one search a problem."""
-    seconds: dict[str, list[float]] = {"one at a time": [], "lockstep": []}
-    memory, found = PrefixMemory(prm), {}
-
-    def one_at_a_time() -> None:
-        found["one at a time"] = [search.beam(p, policy, memory, **sizes)[0] for p in given]
-
-    def lockstep() -> None:
-        found["lockstep"] = search.beam(given, policy, memory, **sizes)
-
+    """Seconds of one search of all problems, and of one search a problem in two ways."""
+    memory = PrefixMemory(prm)
+    ways: dict[str, Callable[[], list[search.SearchResult]]] = {
+        "lockstep": lambda: search.beam(given, policy, memory, **sizes),
+        "alone": lambda: [search.beam(p, policy, memory, **sizes)[0] for p in given],
+        "alone, whole": lambda: [search.beam(p, policy, prm, **sizes)[0] for p in given]}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, list[search.SearchResult]] = {}
     for _ in range(runs):
-        for name, work in (("lockstep", lockstep), ("one at a time", one_at_a_time)):
+        for name, work in ways.items():
             memory.forget()
-            seconds[name].append(timed(work, clock))
+            begun = clock()
+            found[name] = work()
+            seconds[name].append(clock() - begun)
             print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr)
-    same = sum(a.tree.step == b.tree.step for a, b in zip(*found.values(), strict=True))
+    same = sum(a.tree.step == b.tree.step == c.tree.step
+               for a, b, c in zip(*found.values(), strict=True))
     return {"seconds": seconds, "same_trees": same}
 
 
@@ -133,19 +131,21 @@ def main() -> int:
              f"{transformers.__version__}, {options.clock} clock")
     saved = memory["tokens"]["whole"] / memory["tokens"]["memory"]
     by_memory = ratio(memory["seconds"]["whole"], memory["seconds"]["memory"])
-    by_lockstep = ratio(lockstep["seconds"]["one at a time"], lockstep["seconds"]["lockstep"])
+    by_lockstep, by_both = (ratio(lockstep["seconds"][name], lockstep["seconds"]["lockstep"])
+                            for name in ("alone", "alone, whole"))
     print(f"{options.problems} problems, beam of {options.beam_width} x {options.branching}\n"
           f"{where}\n"
           f"prefix memory: {saved:.1f} times fewer tokens, {by_memory[0]:.1f} "
           f"[{by_memory[1]:.1f}, {by_memory[2]:.1f}] times faster; scores differ by at most "
           f"{memory['scores_apart']:.1g}\n"
           f"lockstep: {by_lockstep[0]:.1f} [{by_lockstep[1]:.1f}, {by_lockstep[2]:.1f}] times "
-          f"faster than one at a time; {lockstep['same_trees']} of {options.problems} trees equal")
+          f"faster than one at a time, {by_both[0]:.1f} [{by_both[1]:.1f}, {by_both[2]:.1f}] times "
+          f"with memory too; {lockstep['same_trees']} of {options.problems} trees equal")
     if options.json:
         record = {"hardware": where, "problems": options.problems, **sizes,
                   "command": f"python scripts/benchmark_search.py {' '.join(sys.argv[1:])}",
                   "memory": {**memory, "ratio": by_memory, "fewer_tokens": saved},
-                  "lockstep": {**lockstep, "ratio": by_lockstep}}
+                  "lockstep": {**lockstep, "ratio": by_lockstep, "ratio_to_whole": by_both}}
         options.json.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return 0
 
