@@ -868,10 +868,19 @@ print("too lenient, the interval below 0:", lenient)
 
 # %% [markdown]
 # Overall the calibration error is small, and yet the late steps of traces that are
-# still right may be judged too hard. A plausible cause: in training, most late steps
-# stood after an error, so that *late* is itself a bad sign. That a trace has come so
-# far without a mistake is a good one, and the PRM makes too little of it. One
-# threshold for all positions cannot be right for all of them.
+# still right may be judged too hard. A cause that comes to mind: a PRM is trained on
+# all steps, and most late steps stand after an error.
+
+# %%
+long = [labels for labels in many_labels if len(labels) > 5]
+behind = np.mean(["-" in labels[:5] for labels in long])
+print(f"of {len(long)} traces with a step 5, {behind:.0%} were wrong before it")
+
+# %% [markdown]
+# So *late* is a bad sign by itself, while to have come so far without a mistake is a
+# good one, and the PRM may make too little of that. (It is a guess: to test it, one
+# would train a PRM on the steps up to the first error only.) One threshold for all
+# positions cannot be right for all of them.
 #
 # ## Put right again
 #
