@@ -623,6 +623,7 @@ for name in others:
     low, high = intervals.percentiles(drawn[name] - drawn[first], 0.95)
     gain = four[name].f1 - four[first].f1
     print(f"{name:28} minus threshold: {gain:+.3f} ({low:+.3f} to {high:+.3f})")
+    assert high < 0 or not name.startswith("drop")
 
 # %% [markdown]
 # Where an interval holds 0, this test cannot tell the two apart. The drop rule is
@@ -668,6 +669,7 @@ print(pd.DataFrame(rows).round(3).to_string(index=False))
 recalibrate = calibrators.fit_calibrator(strict_validation, validation_truth)
 mended = f1_of("likeliest", 0.5, [recalibrate(s) for s in strict_test])
 print(f"shift {recalibrate.shift:+.2f}; likeliest, calibrated, at 0.5: F1 {mended:.3f}")
+assert abs(rows[0]["F1 at chosen"] - four[first].f1) < 0.01 > four[first].f1 - mended
 
 # %% [markdown]
 # A shift of all logits changes no order of scores, so that the threshold rule loses
@@ -703,8 +705,9 @@ fig.update_xaxes(title_text="standard deviation of the noise", range=[-0.2, 4.2]
 fig.update_yaxes(title_text="first-error F1", range=[0, 1.02])
 last = {rule: found[-1].f1 for rule, found in noisy.items()}
 order = sorted(last, key=last.get, reverse=True)
-theme.show(fig, alt="With more noise every rule gets worse. At a noise of 4: "
-           + ", ".join(f"{rule} {last[rule]:.2f}" for rule in order)
+theme.show(fig, alt="F1 without noise and at a noise of 4: "
+           + ", ".join(f"{rule} {noisy[rule][0].f1:.2f} and {last[rule]:.2f}"
+                       for rule in order)
            + ". Vertical lines are 95 % intervals over problems.")
 
 # %% [markdown]
@@ -1028,7 +1031,9 @@ plots.highlight(my_steps, my_scores, truth=my_truth, title="Yours", threshold=0.
 
 # %% [markdown]
 # Our PRM can judge steps you write, too, as long as they are in its world's words:
-# change `wrong_at_once` above, and run that section again.
+# change `wrong_at_once` above, and run that section again. And once you have some
+# traces with an error and some without, `ThresholdExplorer(traces, scores,
+# first_errors)` opens on yours: lists of steps will do.
 #
 # Next: notebook 08, on how few labels will do. To read: Zheng et al. 2024,
 # *ProcessBench*, arXiv:2412.06559; Zhang et al. 2025, *The Lessons of Developing

@@ -207,7 +207,7 @@ function render({ model, el }) {
         make("td", "", signal === undefined ? "–" : signal.toFixed(3)),
         make("td", "said", i === named(mine, threshold) ? "▶ said" : ""),
         make("td", "truth", i === truth ? "✗ first error"
-          : truth === null || i < truth ? "✓" : "after the error"));
+          : truth === null || i < truth ? "✓" : "after it"));
       body.append(row);
     });
     table.append(top, body);
