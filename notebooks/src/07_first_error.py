@@ -8,7 +8,7 @@
 #
 # | | |
 # | --- | --- |
-# | **You will** | highlight first errors, build the textbook rule and find its blind spot, choose a threshold without cheating, slide it in an explorer, compare four rules and fool each of them, say which mistakes a PRM misses |
+# | **You will** | highlight first errors, build the textbook rule and find its blind spot, choose a threshold without cheating, slide it in an explorer, compare four rules and fool each of them, plant mistakes and say which a PRM misses |
 # | **Before this** | notebooks 00 and 02 |
 # | **To read** | 55 minutes |
 # | **To run** | 30 seconds on two cores |
@@ -17,6 +17,7 @@
 
 # %%
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -816,6 +817,77 @@ for reason, hits in sorted(below.items(), key=lambda item: -len(item[1])):
 # has not found a second mistake; it remembers the first. One that does not flag it
 # is not wrong about the arithmetic. Hence the habit of asking for the *first* error.
 #
+# ## Planted mistakes
+#
+# All these mistakes are the policy's own, and the PRM was trained on the same policy's
+# traces. Would it catch mistakes that this policy rarely makes? Take right solutions
+# of test stories and plant one mistake in one step: a **slip** (another result), a
+# **wrong operation** or a **wrong quantity** (and the sum done rightly).
+#
+# **Predict.** Which of the three will it catch less well than the policy's own?
+
+# %%
+OPERATIONS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
+
+def planted(step, kind, numbers, rng):
+    """A step "...: a + b = c" with a mistake of that kind in its sum."""
+    head, _, claim = step.partition(": ")
+    a, sign, b, _, c = claim.split()
+    a, b, c = int(a), int(b), int(c)
+    if kind == "slip":
+        c += int(rng.choice([-10, -2, -1, 1, 2, 10]))
+    else:
+        if kind == "wrong operation":
+            sign = str(rng.choice([s for s in OPERATIONS if s != sign]))
+        else:
+            a = int(rng.choice([n for n in numbers if n not in (a, b)] or [a]))
+        c = OPERATIONS[sign](a, b)
+    return f"{head}: {a} {sign} {b} = {c}"
+
+# %%
+rng, wrong = np.random.default_rng(SEED), []
+for problem in problems.make("stories", 150, seed=SEED, split="test"):
+    steps = problems.solve(problem).steps
+    sums = [i for i, step in enumerate(steps) if re.search(r" [-+*] ", step)]
+    if not sums:
+        continue
+    at = int(rng.choice(sums))
+    numbers = list(map(int, re.findall(r"\d+", " ".join([problem.text, *steps[:at]]))))
+    for kind in ("slip", "wrong operation", "wrong quantity"):
+        mistake = planted(steps[at], kind, numbers, rng)
+        trace = Trace(problem, (*steps[:at], mistake))
+        verdict = checker.check(trace)[-1]
+        if verdict.reason == kind:  # by chance it may come out right, or otherwise wrong
+            wrong.append((kind, trace))
+print(f"{len(wrong)} planted mistakes, one a trace, confirmed by the checker")
+
+# %%
+surest = {}
+planted_scores = prm.score([trace for _, trace in wrong])
+for kind in ("slip", "wrong operation", "wrong quantity"):
+    rows = [(float(s[-1]), trace) for (name, trace), s
+            in zip(wrong, planted_scores) if name == kind]
+    n_caught = sum(score < choice.threshold for score, _ in rows)
+    low, high = intervals.wilson(n_caught, len(rows))
+    surest[kind] = max(rows, key=lambda row: row[0])
+    own = below.get(kind, [])
+    print(f"{kind:16} planted: {n_caught:3} of {len(rows)} caught ({low:.0%} to "
+          f"{high:.0%}); the policy's own: {sum(own)} of {len(own)}")
+
+# %% [markdown]
+# For each kind, the planted mistake that the PRM took for right most surely:
+
+# %%
+for kind, (score, trace) in surest.items():
+    print(f"{kind}, score {score:.3f}: {trace.steps[-1]}")
+
+# %% [markdown]
+# If the planted slips are caught far less often than the policy's own, a likely
+# reason is that the policy's slips have a look of their own, numbers that it tends to
+# confuse, and that the PRM learned this look along with, or in place of, arithmetic.
+# **A PRM catches the mistakes it was shown.** Before you judge another model's traces
+# with it, make this table anew: a high F1 on traces of its own policy does not tell.
+#
 # ## By position
 #
 # Is a score of 0.9 worth as much at step 4 as at step 0? For each position, take the
@@ -1000,7 +1072,7 @@ print(by_labels.to_string())
 # The threshold is chosen on validation traces and never on test. With a good PRM the
 # choice among three of them hardly matters; with a strict or noisy one it does.
 # ProcessBench's F1 is the harmonic mean of two accuracies, and behind it stand kinds
-# of mistakes that a PRM finds more or less well.
+# of mistakes that a PRM finds more or less well: best those it was shown.
 #
 # ## Quiz
 

@@ -7,6 +7,16 @@ from playwright.sync_api import expect
 EXPLORER = "explorer = ThresholdExplorer(validation, validation_scores"
 
 
+def wait_for_python(lab, words):
+    """Widget messages come by a thread of their own and may arrive after the cell has run."""
+    for _ in range(10):
+        lab.run_cell("shown = metrics")
+        lab.page.wait_for_timeout(500)
+        if words in lab.cell_output("shown = metrics"):
+            return
+    raise AssertionError(f"{words!r} not in {lab.cell_output('shown = metrics')!r}")
+
+
 def check_the_first_error_is_marked_beside_the_score(lab):
     table = lab.cell('you = "nothing yet"').get_by_role("table")
     expect(table.get_by_role("columnheader")).to_have_text(["step", "text", "score", "truth"])
@@ -44,8 +54,7 @@ def check_the_threshold_is_slid_by_keyboard_and_python_knows(lab):
     lab.page.keyboard.press("Shift+ArrowRight")
     expect(section).to_contain_text("Threshold 0.111")
     assert readout.inner_text() != before
-    lab.run_cell("shown = metrics")
-    assert "rule 'threshold' at 0.111" in lab.cell_output("shown = metrics")
+    wait_for_python(lab, "rule 'threshold' at 0.111")
 
 
 def check_a_missed_trace_is_picked_and_explained(lab):
@@ -59,8 +68,7 @@ def check_a_missed_trace_is_picked_and_explained(lab):
     why = section.locator(".prm-why")
     expect(why).to_contain_text("The rule names no step; the truth is step")
     expect(section.get_by_role("table")).to_contain_text("✗ first error")
-    lab.run_cell("shown = metrics")
-    assert "rule 'drop' at 0.111" in lab.cell_output("shown = metrics")
+    wait_for_python(lab, "rule 'drop' at 0.111")
     for theme in ("light", "dark"):
         lab.screenshot(f"07_explorer-{theme}", theme=theme, cell=EXPLORER)
 

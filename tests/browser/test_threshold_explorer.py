@@ -1,7 +1,6 @@
 """The threshold explorer's static twin in Chromium: by keyboard, in both themes, offline."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,19 @@ HOSTILE = "<img src=x onerror='window.hacked = 1'>"
 TRACES = [Trace(Problem(str(n), f"How many pens has Ana? {HOSTILE}", "3", "stories"),
                 tuple(f"step {i}: {HOSTILE}" for i in range(len(case["scores"]))))
           for n, case in enumerate(CASES)]
+
+
+MOVES = """() => {
+  const slider = document.querySelector("input[type=range]"), took = [];
+  for (let i = 0; i < 40; i += 1) {
+    const began = performance.now();
+    slider.value = String(0.3 + 0.01 * (i % 20));
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    document.body.getBoundingClientRect();
+    took.push(performance.now() - began);
+  }
+  return took;
+}"""
 
 
 def explorer():
@@ -87,12 +99,11 @@ def test_four_hundred_traces_slide_smoothly(open_page):  # noqa: F811
     scores = [[(7 * i + 3 * s) % 10 / 10 for s in range(6)] for i in range(400)]
     page = open_page(ThresholdExplorer(many, scores, [None, 2] * 200).to_html())
     page.get_by_role("slider").focus()
-    began = time.perf_counter()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
-    per_move = (time.perf_counter() - began) / 20
     assert page.locator(".prm-live").text_content().startswith("Threshold 0.700")
-    assert per_move < 0.1
+    took = page.evaluate(MOVES)  # 40 moves to and fro, layout included
+    assert min(took) < 16  # milliseconds: a frame, even beside other work
 
 
 def test_in_a_frame_and_narrow(open_page):  # noqa: F811
