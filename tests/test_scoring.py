@@ -120,3 +120,10 @@ def test_every_rule_by_its_name_and_its_threshold():
     assert scoring.first_error(scores, rule="drop", threshold=0.3) is None
     assert scoring.first_error(scores, rule="drop", threshold=0.3, drop=0.5) == 2
     assert scoring.first_error(scores, rule="likeliest", threshold=0.1) is None
+
+
+def test_uncertainty_is_that_of_the_least_certain_step():
+    assert scoring.uncertainty([0.0, 1.0]) == 0
+    assert scoring.uncertainty([0.9, 0.3, 1.0]) == pytest.approx(0.6)
+    with pytest.raises(ValueError, match="at least one scored step"):
+        scoring.uncertainty([])

@@ -1,1 +1,1 @@
-"""Widgets, one module each: `step_annotator`, `quiz`, `threshold_explorer`."""
+"""Widgets, one module each: `step_annotator`, `quiz`, `rollout_fan`, `threshold_explorer`."""
