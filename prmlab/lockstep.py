@@ -19,6 +19,7 @@ from typing import TypedDict
 import numpy as np
 
 from prmlab import choosing, protocols, scoring
+from prmlab.bars import bar
 from prmlab.choosing import Candidate, Choice, Chooser, Group
 from prmlab.estimates import round_seed
 from prmlab.growing import Aggregate, GrowingTree
@@ -195,15 +196,17 @@ def run(strategy: Strategy, problems: Problem | Trace | Iterable[Problem | Trace
     walks, costs = [strategy(tree) for tree in trees], [Cost()] * len(trees)
     server, round, stopped = _Server(policy, scorer, temperature), 0, False
     asks = _onward(trees, walks, dict.fromkeys(range(len(trees))))
-    while asks and not stopped:
-        round, began = round + 1, time.perf_counter()
-        rows = server.answer({i: (trees[i], ask) for i, ask in asks.items()}, round,
-                             round_seed(seed, round - 1))
-        share = Cost(seconds=(time.perf_counter() - began) / len(asks))
-        for i in asks:
-            costs[i] += server.spent[i] + share
-        asks = _onward(trees, walks, rows)
-        stopped = bool(watch and watch(round, [tree.frozen() for tree in trees]))
+    with bar(None, "round") as shown:
+        while asks and not stopped:
+            round, began = round + 1, time.perf_counter()
+            rows = server.answer({i: (trees[i], ask) for i, ask in asks.items()}, round,
+                                 round_seed(seed, round - 1))
+            share = Cost(seconds=(time.perf_counter() - began) / len(asks))
+            for i in asks:
+                costs[i] += server.spent[i] + share
+            asks = _onward(trees, walks, rows)
+            stopped = bool(watch and watch(round, [tree.frozen() for tree in trees]))
+            shown.update()
     for i in asks:
         trees[i].limits["stopped"] += 1
         walks[i].close()

@@ -151,8 +151,8 @@ class _Verifier:
 
     def fits(self, trace: Trace) -> bool:
         """Whether the trace is within the model's limit."""
-        ids = tokens.encode(self.tokenizer, trace, separator=self.separator).ids
-        return len(ids) <= (self.max_length or float("inf"))
+        return tokens.fits(self.tokenizer, trace, self.max_length or float("inf"),
+                           separator=self.separator)
 
     def encode(self, traces: Sequence[Trace], *, on_long: str = "error") -> list[tokens.Encoded]:
         """The traces as ids. ValueError names one without steps, or too long."""

@@ -144,8 +144,7 @@ class LocalPolicy(Sendable):
 
     def fits(self, prefix: Trace) -> bool:
         """Whether the prefix leaves room for a token more below the model's limit."""
-        ids = tokens.encode(self.tokenizer, prefix, separator=self.separator).ids
-        return len(ids) < self.max_length
+        return tokens.fits(self.tokenizer, prefix, self.max_length - 1, separator=self.separator)
 
     def _sample(self, prefixes: Sequence[Trace], n: int, seed: int, temperature: float,
                 one_step: bool) -> list[list[Trace]]:

@@ -132,8 +132,14 @@ class _Mixture:
     def usage(self) -> Tokens:
         """Tokens that the parts have run, one that stands there twice counted once."""
         counts = [getattr(getattr(part, "usage", None), "scorer_tokens", None)
-                  for part in {id(part): part for part in self.parts}.values()]
+                  for part in self._leaves().values()]
         return Tokens(None if None in counts else sum(counts))
+
+    def _leaves(self) -> dict[int, StepScorer]:
+        found: dict[int, StepScorer] = {}
+        for part in self.parts:
+            found |= part._leaves() if isinstance(part, _Mixture) else {id(part): part}
+        return found
 
     def fits(self, trace: Trace) -> bool:
         """Whether every part can take the trace."""

@@ -49,6 +49,11 @@ class Usage(Sums):
         return None if self.uncounted else self.prompt_tokens + self.new_tokens
 
     @property
+    def scorer_tokens(self) -> int | None:
+        """The same, of a scorer that samples or pretends to."""
+        return self.forwarded
+
+    @property
     def forwarded(self) -> int | None:
         """Tokens that the model has run: without those that another sample had drawn."""
         return None if self.uncounted else self.prompt_tokens + self.new_tokens - self.merged

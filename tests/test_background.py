@@ -18,7 +18,7 @@ def test_later_work_waits_for_the_earlier_to_stop_and_skips_what_was_replaced():
     assert started.wait(10)
     assert background.busy
     background.start(lambda stopped: said.append("second"))
-    background.start(lambda stopped: said.append("third")).join(10)
+    background.start(lambda stopped: said.append("third")).wait(10)
     assert said[0] == "first stopped"
     assert said[-1] == "third"
     assert not background.busy
@@ -36,12 +36,19 @@ def test_never_two_at_once():
         with lock:
             now[0] -= 1
 
-    threads = [background.start(work) for _ in range(20)]
+    done = [background.start(work) for _ in range(20)]
     background.stop()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
+    assert all(event.wait(10) for event in done)
+    assert not background.busy
     assert most[0] <= 1
+
+
+def test_work_that_raises_does_not_block_the_next(monkeypatch):
+    said, background = [], Background()
+    monkeypatch.setattr(threading, "excepthook", lambda args: said.append(args.exc_type))
+    assert background.start(lambda stopped: 1 / 0).wait(10)
+    assert background.start(lambda stopped: said.append("next")).wait(10)
+    assert set(said) == {ZeroDivisionError, "next"}
 
 
 def test_stop_without_work_is_nothing():

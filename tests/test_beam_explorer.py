@@ -1,5 +1,6 @@
 """The beam explorer without a browser: what goes over, what comes back, what goes wrong."""
 
+import _thread
 import json
 import re
 import threading
@@ -196,6 +197,20 @@ def test_stop_keeps_what_there_is():
     assert shown.status["text"].startswith("Stopped after round ")
     assert shown.result.stopped
     assert len(shown.tree) > 1
+
+
+def test_an_interrupted_cell_stops_its_search():
+    class Interrupting(Slow):
+        def propose(self, prefixes, n, **options):
+            if self.calls == 2:
+                _thread.interrupt_main()
+            return super().propose(prefixes, n, **options)
+
+    shown = explorer(policy=Interrupting(), problems=toys.make(1, length=200), max_steps=200)
+    with pytest.raises(KeyboardInterrupt):
+        shown.run()
+    assert settled(shown) == "stopped"
+    assert shown.tree.rounds < 100
 
 
 def test_two_quick_clicks_are_one_search_the_last():

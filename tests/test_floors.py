@@ -16,15 +16,16 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
-                 "claims", "families", "problems", "checker", "datasets", "scoring",
-                 "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
-                 "agreement", "samples"),
+                 "claims", "families", "problems", "checker", "datasets", "rules", "scoring",
+                 "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
+                 "benchmarks", "agreement", "samples", "budgets"),
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "evidence",
                      "journal", "estimates", "growing", "choosing", "lockstep", "search",
-                     "wrong_turns", "scorers", "judging", "executors", "ray_executor", "labels"),
+                     "compute", "wrong_turns", "scorers", "judging", "executors", "ray_executor",
+                     "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
                    "sampling", "rewards", "prefix_memory", "public_prms", "training"),
-    "3 pictures": ("svg", "theme", "plots", "forest", "frontier", "widgets"),
+    "3 pictures": ("svg", "theme", "plots", "forests", "forest", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]

@@ -13,7 +13,7 @@ from scripts.make_search_trees import grown
 STRATEGIES = (search.best_of_n, search.majority_vote, search.weighted_vote, search.tie_break_vote,
               search.beam, search.lookahead, search.dvts, search.tree_of_thoughts, search.mcts)
 SCORED = [s for s in STRATEGIES if s is not search.majority_vote]
-GOLDEN = sorted((Path(__file__).parent / "data" / "trees").glob("*.json"))
+GOLDEN = Path(__file__).parent / "data" / "trees"
 [PROBLEM] = toys.make(1, length=3)
 POLICY = toys.ToyPolicy(0.6, 0.4)
 
@@ -67,9 +67,9 @@ TRAP = Book(root=[("a", 0.9), ("b", 0.8)],
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
-def test_golden_trees_are_rebuilt_exactly(strategy, grown=grown()):  # noqa: B008
-    [path] = [p for p in GOLDEN if p.stem == strategy.__name__]
-    assert json.loads(path.read_text("utf-8")) == json.loads(json.dumps(grown[path.stem]))
+def test_golden_trees_are_rebuilt_exactly(strategy):
+    path = GOLDEN / f"{strategy.__name__}.json"
+    assert json.loads(path.read_text("utf-8")) == json.loads(json.dumps(grown()[path.stem]))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=named)

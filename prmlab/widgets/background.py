@@ -14,34 +14,36 @@ class Background:
     """Runs `work(stopped)`; at most one piece is under way at any time.
 
     Example:
-        >>> done, background = [], Background()
-        >>> background.start(lambda stopped: done.append(stopped())).join()
-        >>> done
+        >>> found, background = [], Background()
+        >>> background.start(lambda stopped: found.append(stopped())).wait()
+        True
+        >>> found
         [False]
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._stop = Event()
-        self._thread: Thread | None = None
+        self._stop, self._done = Event(), Event()
+        self._done.set()
 
     @property
     def busy(self) -> bool:
         """Whether work is under way or waits for its turn."""
-        return self._thread is not None and self._thread.is_alive()
+        return not self._done.is_set()
 
-    def start(self, work: Work) -> Thread:
+    def start(self, work: Work) -> Event:
         """Stop what is under way and begin `work` as soon as that has returned.
 
-        Work that was itself replaced before its turn came is never begun.
+        Returns an event that is set when the work has returned, or was itself replaced before its
+        turn came: then it is never begun.
         """
+        # Events, because a join that Ctrl-C interrupts takes its thread for dead (Python 3.11).
         with self._lock:
             self._stop.set()
-            before, self._stop = self._thread, Event()
-            thread = Thread(target=self._run, args=(work, self._stop, before), daemon=True)
-            self._thread = thread
-            thread.start()
-        return thread
+            before, self._stop, self._done = self._done, Event(), Event()
+            given = (work, self._stop, before, self._done)
+            Thread(target=self._run, args=given, daemon=True).start()
+            return self._done
 
     def stop(self) -> None:
         """Ask the work under way to return."""
@@ -49,8 +51,10 @@ class Background:
             self._stop.set()
 
     @staticmethod
-    def _run(work: Work, stop: Event, before: Thread | None) -> None:
-        if before is not None:
-            before.join()
-        if not stop.is_set():
-            work(stop.is_set)
+    def _run(work: Work, stop: Event, before: Event, done: Event) -> None:
+        before.wait()
+        try:
+            if not stop.is_set():
+                work(stop.is_set)
+        finally:
+            done.set()

@@ -39,7 +39,7 @@ from prmlab.widgets.shown_search import ShownSearch
 
 STATIC = Path(__file__).parent / "static"
 PARTS = [STATIC / f"beam_explorer{part}.js" for part in ("_tree", "_card", "_pane", "_panels", "")]
-EVERY = 0.25  # seconds between two pictures of a search under way
+EVERY = 0.25  # seconds between two pictures of a search under way, at least
 STRATEGIES = {strategy.__name__: strategy for strategy in (
     beam, best_of_n, majority_vote, weighted_vote, tie_break_vote, dvts, lookahead,
     tree_of_thoughts, mcts)}
@@ -67,6 +67,14 @@ class BeamExplorer(anywidget.AnyWidget):
 
     Raises:
         ValueError: if there is nothing to search, or a setting is unknown.
+
+    Example:
+        >>> from prmlab import toys
+        >>> explorer = BeamExplorer(toys.make(1), toys.ToyPolicy(), toys.Values(), beam_width=2)
+        >>> explorer.run(seed=1).answer
+        '12'
+        >>> explorer.selected_trace == explorer.result.best
+        True
     """
 
     _esm = "\n".join(path.read_text("utf-8") for path in PARTS)
@@ -259,16 +267,16 @@ class BeamExplorer(anywidget.AnyWidget):
     # What runs on a thread of its own.
 
     def _begin_job(self, search: ShownSearch, came: list[SearchResult | Exception] | None = None
-                   ) -> threading.Thread:
+                   ) -> threading.Event:
         came = [] if came is None else came
         return self._background.start(lambda stopped: self._job(search, stopped, came))
 
     def _wait(self, search: ShownSearch) -> SearchResult:
         came: list[SearchResult | Exception] = []
-        thread = self._begin_job(search, came)
+        done = self._begin_job(search, came)
         try:
-            while thread.is_alive():
-                thread.join(0.1)
+            while not done.wait(0.1):
+                pass
         except KeyboardInterrupt:
             self._background.stop()
             raise
@@ -280,7 +288,7 @@ class BeamExplorer(anywidget.AnyWidget):
 
     def _job(self, search: ShownSearch, stopped: Callable[[], bool],
              came: list[SearchResult | Exception]) -> None:
-        self._tell("running", f"{search.title}: the first round …")
+        self._tell("running", "The first round …")
         try:
             result = self._search(search, stopped)
             self._show(search, result.tree, result)
@@ -291,22 +299,24 @@ class BeamExplorer(anywidget.AnyWidget):
                                      "stands. Mend it and press Run.")
         else:
             came.append(result)
-            state = "stopped" if stopped() else "done"
-            said = f"Stopped after round {result.tree.rounds}. {said}" if stopped() else said
+            state = "stopped" if getattr(result, "stopped", False) else "done"
+            if state == "stopped":
+                said = f"Stopped after round {result.tree.rounds}. {said}"
         if search.id == self._latest:
             self._tell(state, said)
 
     def _search(self, search: ShownSearch, stopped: Callable[[], bool]) -> SearchResult:
-        began, shown = time.monotonic(), -EVERY
+        began = due = time.monotonic()
 
         def watch(number: int, trees: Sequence[SearchTree]) -> bool:
-            nonlocal shown
+            nonlocal due
             now = time.monotonic()
-            if now - shown >= EVERY and not stopped():
-                shown = now
+            if now >= due and not stopped():
                 self._show(search, trees[0], None)
-                self._tell("running", f"{search.title}: round {number}, {len(trees[0]) - 1} steps, "
+                self._tell("running", f"Round {number}, {len(trees[0]) - 1} steps, "
                            f"{now - began:.0f} s")
+                took = time.monotonic() - now
+                due = now + max(EVERY, 5 * took)  # the pictures slow the search by a fifth at most
             return stopped()
 
         given = strategy_settings.chosen(search.strategy, search.settings)

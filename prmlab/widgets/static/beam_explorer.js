@@ -6,7 +6,7 @@ const BEAT = 900; // ms a round, playing
 const PATIENCE = 6000; // ms without an answer before the reader is told
 
 function render({ model, el }) {
-  let level = "auto", truth = true, again = true, playing = 0, waiting = 0, later = 0, unheard = "";
+  let level = "auto", truth = true, again = true, playing = 0, newest = 0, waiting = 0, later = 0, unheard = "";
   const hasKernel = Object.keys(model.get("controls")).length > 0;
 
   const root = make("section", "prm-beam-explorer");
@@ -55,7 +55,7 @@ function render({ model, el }) {
   // Rounds.
   const slider = make("input");
   const play = makeButton("prm-play", "▶ Play", () => togglePlay());
-  const roundText = make("output", "prm-round");
+  const roundText = make("span", "prm-round");
   function goRound(to) {
     const next = Math.min(Math.max(to, 0), rounds());
     set({ round: next });
@@ -97,7 +97,11 @@ function render({ model, el }) {
 
   // The controls of the search.
   const run = makeButton("prm-run", "Run", () => ask("run", { settings: model.get("settings") }));
-  const stop = makeButton("prm-stop", "Stop", () => (model.get("status").state === "running" ? ask("stop") : say("Nothing is running.")));
+  const stop = makeButton("prm-stop", "Stop", () => {
+    const running = model.get("status").state === "running";
+    if (running) ask("stop");
+    say(running ? "It stops after this round." : "Nothing is running.");
+  });
   const auto = field({ name: "again", label: "run on change", kind: "switch" }, again, (value) => { again = value; });
   const progress = make("progress");
   progress.setAttribute("aria-label", "A search is under way");
@@ -142,9 +146,14 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", `Round ${round()} of ${rounds()}`);
     roundText.textContent = `round ${round()} of ${rounds()}`;
     const [id, node] = model.get("selected");
+    const last = searches.at(-1)?.id ?? 0;
+    if (newest && newest !== last) say(""); // it spoke of another search
+    newest = last;
+    const names = Object.keys(LEVELS);
+    const coarse = Math.max(0, ...searches.map((s) => names.indexOf(autoLevel(s, searches.length))));
     searches.forEach((search, i) => {
-      const auto = level === "auto" ? autoLevel(search, searches.length) : level;
-      drawn[i].draw(search, { round: round(), level: auto, truth, selected: search.id === id ? node : null });
+      drawn[i].draw(search, { round: round(), level: level === "auto" ? names[coarse] : level, truth,
+        selected: search.id === id ? node : null });
     });
     const search = find(id);
     const known = search && node < search.parent.length;
@@ -187,6 +196,7 @@ function render({ model, el }) {
   if (hasKernel) drawControls();
   drawStatus();
   draw();
+  if (model.get("searches").length) say(roundWords(model.get("searches").at(-1), round()));
   return () => {
     for (const [event, f] of Object.entries(watched)) model.off(event, f);
     back.disconnect();

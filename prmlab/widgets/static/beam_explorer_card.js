@@ -26,19 +26,18 @@ function fill(item, search, node, { round, level, truth }) {
   const marks = make("span", "prm-mark", star + FATES[fate].mark);
   const judged = make("span", "prm-verdict", node && truth ? VERDICTS[kind].mark : "");
   const score = make("span", "prm-score", node ? number(search.score[node]) : "");
+  const where = search.root.steps.length ? `after ${search.root.steps.length}` : "start";
   if (level === "marks") {
     first.append(node && truth && kind !== "unknown" ? judged : marks);
   } else if (level === "numbers") {
-    first.append(marks, judged, node ? score : make("span", "prm-score", "start"));
+    first.append(marks, judged, node ? score : make("span", "prm-score", where));
     if (node) first.append(make("span", "prm-total", number(search.total[node])));
   } else {
-    const words = node ? search.text[node]
-      : search.root.steps.length ? `after ${search.root.steps.length}` : "start";
-    const [start, end] = split(words);
+    const [start, end] = split(node ? search.text[node] : where);
     const text = make("bdi", "prm-words");
     text.append(make("span", "prm-start", start), make("span", "prm-end", end));
     first.append(marks, judged, text);
-    if (fate === "pruned") first.append(score);
+    if (fate === "pruned") first.append(score, make("span", "prm-total", number(search.total[node])));
   }
   item.replaceChildren(first);
   if (level !== "words" || fate === "pruned" || node === 0) return;

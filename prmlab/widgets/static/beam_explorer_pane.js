@@ -18,7 +18,7 @@ function makePane(on) {
   const sheet = make("div", "prm-sheet");
   const heads = make("div", "prm-heads");
   const svg = document.createElementNS(SVG, "svg");
-  const paths = Object.fromEntries(["pruned", "open", "kept", "best"].map((kind) => {
+  const paths = Object.fromEntries(["pruned", "open", "kept", "best", "chosen"].map((kind) => {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("class", kind);
     svg.append(path);
@@ -70,10 +70,10 @@ function makePane(on) {
         height: `${b.height}px` });
       item.dataset.node = String(node);
       item.tabIndex = node === current ? 0 : -1;
-      item.title = node ? search.text[node].slice(0, 300) : "";
       const aria = { role: "treeitem", "aria-level": search.depth[node] + 1,
         "aria-posinset": parent ? parent.indexOf(node) + 1 : 1, "aria-setsize": parent?.length ?? 1,
         "aria-selected": chosen, "aria-label": describe(search, node, view.round, view.truth) };
+      item.title = aria["aria-label"];
       for (const [name, value] of Object.entries(aria)) item.setAttribute(name, String(value));
       if (open || folded.has(node)) item.setAttribute("aria-expanded", String(!folded.has(node)));
       else item.removeAttribute("aria-expanded");
@@ -89,7 +89,9 @@ function makePane(on) {
   }
   function drawEdges() {
     const best = new Set(search.best !== null && view.round >= search.rounds ? way(search, search.best) : []);
-    const groups = { pruned: [], open: [], kept: [], best: [] };
+    const shown = new Set(nodes);
+    const chosen = view.selected ? way(search, view.selected).filter((node) => shown.has(node)) : [];
+    const groups = { pruned: [], open: [], kept: [], best: [], chosen };
     for (const node of nodes) {
       const fate = fateAt(search, node, view.round);
       groups[best.has(node) ? "best" : fate === "finished" || fate === "root" ? "kept" : fate].push(node);

@@ -18,8 +18,8 @@ export const VERDICTS = {
 };
 // Pixels: a node's width, the gap to the next column, the height of one row.
 export const LEVELS = {
-  words: { width: 206, first: 92, gap: 30, unit: 25, place: "row", tall: 620 },
-  numbers: { width: 112, first: 74, gap: 26, unit: 26, place: "line", tall: 1400 },
+  words: { width: 230, first: 84, gap: 30, unit: 25, place: "row", tall: 620 },
+  numbers: { width: 120, first: 74, gap: 26, unit: 26, place: "line", tall: 1400 },
   marks: { width: 18, first: 18, gap: 44, unit: 21, place: "line", tall: Infinity },
 };
 export const MARGIN = 12;
