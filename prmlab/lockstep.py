@@ -294,8 +294,9 @@ class _Server:
         """Score to the ends; a trace too long for the scorer stays unscored, which is noted."""
         fits = getattr(self.scorer, "fits", lambda trace: True)
         jobs = [(i, node, end) for i, found in ends.items() for node, end in found.items()]
-        if self.scorer is None:
-            return
+        if jobs and self.scorer is None:
+            raise ValueError("this strategy asks for scores, so it needs a scorer, got None; "
+                             "scorers.Constant() gives no advice")
         traces = {(i, end): asks[i][0].trace(end) for i, _, end in jobs}
         for i, end in [key for key, trace in traces.items() if not fits(trace)]:
             asks[i][0].limits["tokens"] += 1

@@ -297,6 +297,7 @@ def test_expansions_are_limited_and_it_is_said():
     (lambda: search.beam(toys.trace(PROBLEM, "+++"), POLICY, toys.Truth()), "is finished"),
     (lambda: search.beam("2 + 2", POLICY, toys.Truth()), "must be of Problem or of unfinished"),
     (lambda: search.beam(PROBLEM, POLICY, scorers.Constant(float("nan"))), r"\[0, 1\], got nan"),
+    (lambda: search.beam(PROBLEM, POLICY, None), "needs a scorer, got None"),
     (lambda: search.beam(ASK, Still(), TRAP), "Still.propose must return the prefix with one step"),
 ])
 def test_bad_requests_are_refused_with_what_is_wrong(call, words):
@@ -309,6 +310,27 @@ class Still(Book):
 
     def _next(self, prefix, i):
         return prefix
+
+
+class Narrow(Book):
+    """Has room for one step, and cuts its rollouts there."""
+
+    def fits(self, trace):
+        return len(trace.steps) < 1
+
+    def _end(self, trace):
+        return trace
+
+
+def test_traces_too_long_for_a_model_are_left_and_counted():
+    narrow = Narrow(**TRAP.pages)
+    [result] = search.beam(ASK, narrow, TRAP, beam_width=2, branching=2)  # no second step
+    assert result.best is None and result.limits == {"tokens": 2} and len(result.tree) == 3
+    [result] = search.beam(ASK, TRAP, narrow, beam_width=2, branching=2)  # nothing to score
+    assert np.isnan(result.tree.total).all() and result.limits["tokens"] == 2 + 4
+    assert result.best is not None  # an unscored one is better than none
+    [result] = search.best_of_n(ASK, narrow, TRAP, n_samples=5)
+    assert result.best is None and result.limits == {"tokens": 5} and result.cost.scorer_calls == 0
 
 
 # A strategy of one's own, in at most 20 lines.
