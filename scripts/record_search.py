@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ KEPT = ROOT / "runs" / "search"
 STRATEGIES = {"sampling": search.best_of_n, "beam": search.beam, "dvts": search.dvts,
               "lookahead": search.lookahead, "tree of thoughts": search.tree_of_thoughts,
               "mcts uct": search.mcts, "mcts puct": search.mcts}
-BUDGETS = {"sampling": ("n_samples", (1, 2, 4, 8, 16, 32, 64)),
+BUDGETS = {"sampling": ("n_samples", (1, 2, 4, 8, 16, 32, 64, 128, 256)),
            "beam": ("beam_width", (1, 2, 4, 8, 16)), "dvts": ("n_trees", (2, 4, 8, 16)),
            "lookahead": ("beam_width", (1, 2, 4, 8)),
            "tree of thoughts": ("branching", (2, 4, 8, 16)),
@@ -147,18 +148,20 @@ def main() -> None:
     settings = kept(f"chosen {args.validation}", lambda: chosen(
         policy, verifiers[args.scorers[0]], args.validation))
     made = problems.mix(args.problems, seed=SEED, families=REWARDED, split="test")
-    runs, lost = [], {}
-    for scorer, verifier in verifiers.items():
-        lost[scorer] = []
-        for strategy, (_, budgets) in BUDGETS.items():
-            own = dict(FIXED.get(strategy, {}))
-            if strategy in settings:
-                own[settings[strategy]["setting"]] = settings[strategy]["value"]
-            for budget in budgets:
-                found = kept(f"{scorer} {args.problems} {strategy} {budget}", lambda s=strategy,
-                             b=budget, v=verifier, o=own: one_run(s, b, made, policy, v, o))
-                runs += [{"scorer": scorer, **r} for r in found["rows"]]
-                lost[scorer] += found["losses"]
+    runs, lost = [], {scorer: [] for scorer in verifiers}
+    units = [(k, scorer, strategy, budget) for scorer in verifiers
+             for strategy, (_, budgets) in BUDGETS.items() for k, budget in enumerate(budgets)]
+    found = {}
+    for k, scorer, strategy, budget in sorted(units, key=lambda unit: unit[0]):  # small ones first
+        own = dict(FIXED.get(strategy, {}))
+        if strategy in settings:
+            own[settings[strategy]["setting"]] = settings[strategy]["value"]
+        found[k, scorer, strategy, budget] = kept(
+            f"{scorer} {args.problems} {strategy} {budget}",
+            partial(one_run, strategy, budget, made, policy, verifiers[scorer], own))
+    for unit in units:
+        runs += [{"scorer": unit[1], **row} for row in found[unit]["rows"]]
+        lost[unit[1]] += found[unit]["losses"]
     result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "split": "test",
               "families": REWARDED, "problems": [p.id for p in made], "chosen": settings,
               "fixed": "aggregate product, temperature 1, branching 4 where it is no budget",
