@@ -9,7 +9,7 @@
 #
 # | | |
 # | --- | --- |
-# | **You will** | choose among samples in six ways, draw curves to N = 1,860 from one recording, tell two kinds of spread apart, watch a verifier being fooled by what it likes best, and give a verdict on three famous claims |
+# | **You will** | choose among samples in five ways, draw curves to N = 1,860 from one recording, tell two kinds of spread apart, watch a verifier being fooled by what it likes best, and give a verdict on three famous claims |
 # | **Before this** | notebooks 01 and 03 |
 # | **To read** | 40 minutes |
 # | **To run** | 40 seconds on two cores |
@@ -572,7 +572,7 @@ for claim, rows in taken_apart("large").items():
 #   MATH: 38.3 for one sample, 52.5 for the majority, 55.0 by PRM, 70.0 for the
 #   oracle. Of these points most came from sampling, not from the PRM.
 #
-# The gains at N = 8 here, over one sample and over the majority, in the light of
+# The gains at N = 8 here, over one sample, in the light of
 # what the oracle gains:
 
 # %%
