@@ -27,6 +27,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_labels_100m.json": (
         "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
+    "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }

@@ -9,10 +9,10 @@
 #
 # | | |
 # | --- | --- |
-# | **You will** | choose among samples in six ways, draw curves to N = 1,860 from one recording, tell two kinds of spread apart, watch a verifier being fooled by what it likes best, and give a verdict on three famous claims |
+# | **You will** | choose among samples in five ways, draw curves to N = 1,860 from one recording, tell two kinds of spread apart, watch a verifier being fooled by what it likes best, and give a verdict on three famous claims |
 # | **Before this** | notebooks 01 and 03 |
 # | **To read** | 40 minutes |
-# | **To run** | 50 seconds on two cores |
+# | **To run** | 40 seconds on two cores |
 # | **Live** | the first section's search with its cost, the traces that fool the PRM, and every curve, computed from the recorded samples |
 # | **Recorded** | 1,860 samples of each test problem with their scores (data/runs/best_of_1860.npz), by scripts/record_best_of_n.py |
 
@@ -82,18 +82,19 @@ print(f"the best of them: {table.solved.max()} of {len(made)}, "
       f"95 % interval {low:.0%} to {high:.0%}")
 
 # %% [markdown]
-# Look inside one choice, the first on which the PRM and the majority disagree. Nothing
-# is thrown away: each answer, its votes, the sum of its scores and the best of them
-# are still there.
+# Look inside one choice, the first that the PRM gets right and the majority does not.
+# Nothing is thrown away: each answer, its votes, the sum of its scores and the best of
+# them are still there. (Scores near 0 for all do no harm: to choose, only their order
+# counts.)
 
 # %%
 p = next(i for i, (a, b) in enumerate(zip(found["PRM"], found["majority"]))
-         if not answers.equal(a.answer or "", b.answer or ""))
+         if is_right(a) and not is_right(b))
 print(made[p].text, "\n")
 for group in found["PRM"][p].groups:
     mark = "right" if answers.equal(group.answer, made[p].answer) else ""
     print(f"{group.answer:>6}: {group.votes} of 8 traces, scores add up to "
-          f"{group.weight:.2f}, the best is {group.score:.2f}  {mark}")
+          f"{group.weight:.2g}, the best is {group.score:.2g}  {mark}")
 
 # %%
 exercises.show("05", "weighted_vote")
@@ -108,13 +109,12 @@ exercises.check("05", "weighted_vote", weighted_vote)
 # ## To 1860
 #
 # Sixteen problems say little, eight samples say nothing about a thousand. So this
-# was recorded once, for test problems that no model has seen.
+# was recorded once, for test problems that no model has seen:
+# `python scripts/record_best_of_n.py --problems 120`, seed 1.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 drawn = samples.read(catalog.path("runs/best_of_1860.npz"))
-made_by = {e.file: e for e in catalog.entries()}.get("runs/best_of_1860.npz")
-print(made_by.command if made_by else "not in the manifest yet")
 print(f"{len(drawn.ids)} problems with {drawn.n_samples} samples each; "
       f"{len(drawn.count):,} of all {drawn.count.sum():,} traces differ")
 
@@ -312,19 +312,22 @@ print(shown.round(2).to_string())
 # %%
 # NBVAL_CHECK_OUTPUT
 for name, f in zip(names, fifths):
-    step, low, high = change(part(lines["PRM"], f), 1, 1860)
-    word = {"confirmed": "gains", "refuted": "LOSES"}.get(
-        intervals.verdict(low, high), "no clear change")
-    print(f"{name:22} PRM from 1 to 1860: {step:+.3f} ({low:+.3f} to {high:+.3f}), {word}")
+    for a, b in ((1, 64), (64, 1860)):
+        step, low, high = change(part(lines["PRM"], f), a, b)
+        word = {"confirmed": "gains", "refuted": "LOSES"}.get(
+            intervals.verdict(low, high), "no clear change")
+        print(f"{name:21} PRM from {a:2} to {b:4}: {step:+.3f} "
+              f"({low:+.3f} to {high:+.3f}), {word}")
 
 # %% [markdown]
-# The lines cross: with enough samples the hardest problems fare about as well as the
-# middle ones, or better. The vote can only make the favourite surer, so it gains where
-# the rate is already high and loses what little there was where it is low. The
-# verifier gains where a right trace exists and is not yet the favourite. Where the
-# policy is mostly right, it has little to win and something to lose. But how does
-# one lose a problem that nearly every sample solves? By looking long enough for a
-# trace that looks better still.
+# Seen by fifths, the one line of the first figure is five different stories. Hard
+# problems want many samples: the PRM needs some before there is a right trace to be
+# found. Those of the middle are secured by a few dozen, and then looking on *unmakes*
+# them: where the rows say LOSES, accuracy falls although nothing was taken away.
+# The vote can only make the favourite surer: it gains where the rate is already high
+# and loses what little there was where it is low. The weighted vote has both. But how
+# does a verifier lose a problem that nearly every sample solves? By looking long
+# enough for a trace that looks better still.
 #
 # ## What wins
 #
@@ -392,17 +395,23 @@ for reason, n in Counter(drawn.reason[fooled]).most_common():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for word, rows in (("wrong", fooled), ("right", won[drawn.right[won]])):
-    times = drawn.count[rows]
-    print(f"{word} winners: drawn {np.median(times):.0f} times of {drawn.n_samples} "
-          f"(median); {np.mean(times <= 5):.0%} of them 5 times or fewer")
+wrong = np.flatnonzero(~drawn.right)  # rows: different wrong traces
+for what, times in (
+        ("wrong winners", drawn.count[fooled]),
+        ("right winners", drawn.count[won[drawn.right[won]]]),
+        ("different wrong traces", drawn.count[wrong]),
+        ("wrong samples", np.repeat(drawn.count[wrong], drawn.count[wrong]))):
+    print(f"{what:22} {len(times):7,}: drawn {np.median(times):3.0f} times of "
+          f"{drawn.n_samples} (median), {np.mean(times <= 5):.0%} 5 times or fewer")
 
 # %% [markdown]
-# There it is. What fools a verifier is not the policy's usual mistake: those it
-# has seen thousands of times in training, and scores near zero. It is a *rarity*,
-# written once or twice in 1,860, that happens to look right. One sample hardly ever
-# meets it. A thousand samples surely do, and the maximum never lets go of it. Nobody
-# optimised against the PRM here. Choosing was enough.
+# There it is. The kind of mistake is the usual one; the trace is not. Most wrong
+# *samples* are the policy's habits, written again and again, and a verifier that was
+# taught on such traces knows them. But most *different* wrong traces are rarities,
+# written once or twice in 1,860. Each is one more ticket in a lottery for what the
+# verifier has never met. One sample hardly ever draws such a ticket. A thousand hold
+# many, and the maximum never lets go of the winning one. Nobody optimised against the
+# PRM here. Choosing was enough.
 #
 # A vote gives a rarity one voice among many. That is why the weighted vote can keep
 # what best-of-N loses.
@@ -563,7 +572,7 @@ for claim, rows in taken_apart("large").items():
 #   MATH: 38.3 for one sample, 52.5 for the majority, 55.0 by PRM, 70.0 for the
 #   oracle. Of these points most came from sampling, not from the PRM.
 #
-# The gains at N = 8 here, over one sample and over the majority, in the light of
+# The gains at N = 8 here, over one sample, in the light of
 # what the oracle gains:
 
 # %%

@@ -172,11 +172,8 @@ def my_beam(tree, width=4, branching=4):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-def judge():  # a scorer that has read nothing yet, so that costs compare
-    return PrefixMemory(prm)
-
-mine = search.run(my_beam, made[:8], policy, judge(), seed=SEED)
-theirs = search.beam(made[:8], policy, judge(), seed=SEED)
+mine = search.run(my_beam, made[:8], policy, judges["prm"], seed=SEED)
+theirs = search.beam(made[:8], policy, judges["prm"], seed=SEED)
 for a, b in zip(mine, theirs):
     assert a.tree.to_dict() == b.tree.to_dict() and a.answer == b.answer
 print(f"{len(mine)} problems: the same trees as search.beam")
@@ -195,9 +192,9 @@ def greedy(tree):
         tree.prune(set(row) - {best})
         tips = tree.live([best])
 
-for a, b in zip(search.run(greedy, made[:8], policy, judge(), seed=SEED),
-                search.beam(made[:8], policy, judge(), beam_width=1, seed=SEED)):
-    assert a.tree.to_dict() == b.tree.to_dict()
+mine = search.run(greedy, made[:8], policy, judges["prm"], seed=SEED)
+theirs = search.beam(made[:8], policy, judges["prm"], beam_width=1, seed=SEED)
+assert all(a.tree.to_dict() == b.tree.to_dict() for a, b in zip(mine, theirs))
 print("a beam of width 1 is greedy")
 
 # %% [markdown]
@@ -241,6 +238,9 @@ for name, row in recorded["chosen"].items():
 # **Predict.** Which of them reads least? Which asks most often?
 
 # %%
+def judge():  # a PRM that has read nothing yet, so that costs compare
+    return PrefixMemory(prm)
+
 def setting(name):
     row = recorded["chosen"][name]
     return {row["setting"]: row["value"]}
