@@ -16,6 +16,7 @@ from prmlab import catalog
 BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
+    "runs/search.json": ("python scripts/record_search.py --problems 100 --validation 30", 1),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),

@@ -66,7 +66,7 @@ judges = {"prm": PrefixMemory(prm), "prm-large": PrefixMemory(PRM.load("prm-larg
 # the tree be larger, or just worse? And with the *oracle*, can the search still fail?
 
 # %%
-explorer = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=5,
+explorer = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=6,
                         beam_width=2, branching=4)
 first = explorer.run()
 explorer
@@ -102,7 +102,7 @@ table(first.tree).head(12)
 # second chance. **Predict.** Will it end in the same answer?
 
 # %%
-steered = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=5, beam_width=2)
+steered = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=6, beam_width=2)
 tree = steered.run().tree
 pruned = [n for n in range(1, len(tree))
           if tree.fate[n] == "pruned" and not tree.finished[n]]
@@ -110,7 +110,7 @@ node = max(pruned, key=lambda n: tree.total[n])
 rescued = steered.rescue(node)
 print(f"given up in round {tree.decided[node]}: {tree.step[node]!r}")
 print(f"without it {steered.results[0].answer}, from it {rescued.answer}, "
-      f"the truth is {made[5].answer}")
+      f"the truth is {made[6].answer}")
 
 # %%
 page = twin.frame(steered.to_html(), title="Beam explorer, static twin", height=900)
@@ -124,7 +124,7 @@ HTML("<details><summary>Both searches, to step through without a kernel (in page
 # prefix, equal ones merged, best first:
 
 # %%
-problem = made[5]
+problem = made[6]
 print(problem.text, "\n")
 (row,) = policy.propose([Trace(problem, ())], 8, seed=SEED)
 counts = Counter(trace.steps[-1] for trace in row)
