@@ -29,10 +29,12 @@ KEPT = ROOT / "runs" / "search"
 STRATEGIES = {"sampling": search.best_of_n, "beam": search.beam, "dvts": search.dvts,
               "lookahead": search.lookahead, "tree of thoughts": search.tree_of_thoughts,
               "mcts uct": search.mcts, "mcts puct": search.mcts}
-BUDGETS = {"beam": ("beam_width", (1, 2, 4, 8)), "dvts": ("n_trees", (2, 4, 8)),
-           "lookahead": ("beam_width", (1, 2, 4)), "tree of thoughts": ("branching", (2, 4, 8)),
-           "mcts uct": ("n_simulations", (4, 16, 64)), "mcts puct": ("n_simulations", (4, 16, 64)),
-           "sampling": ("n_samples", (1, 2, 4, 8, 16, 32, 64, 128))}
+BUDGETS = {"sampling": ("n_samples", (1, 2, 4, 8, 16, 32, 64, 128, 256)),
+           "beam": ("beam_width", (1, 2, 4, 8, 16)), "dvts": ("n_trees", (2, 4, 8, 16)),
+           "lookahead": ("beam_width", (1, 2, 4, 8)),
+           "tree of thoughts": ("branching", (2, 4, 8, 16)),
+           "mcts uct": ("n_simulations", (4, 16, 64, 256)),
+           "mcts puct": ("n_simulations", (4, 16, 64, 256))}
 FIXED = {"mcts uct": {"rule": "uct"}, "mcts puct": {"rule": "puct"}}
 TRIED = {"tree of thoughts": ("threshold", (0.3, 0.5, 0.7)), "mcts uct": ("explore", (0.1, 0.3, 1)),
          "mcts puct": ("explore", (0.1, 0.3, 1))}
