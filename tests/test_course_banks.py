@@ -7,13 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 from prmlab import agreement, banks, curves, metrics, rules, scoring, search, toys
 from prmlab.checks import nb01, nb02, nb03, nb05, nb06
-=======
-from prmlab import agreement, banks, curves, metrics, rules, scoring
-from prmlab.checks import nb01, nb02, nb03, nb05
->>>>>>> nb05
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "data" / "course").glob("*.json"))
