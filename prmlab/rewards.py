@@ -149,11 +149,13 @@ class _Verifier:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return pretrained.fingerprint(self.model, self.tokenizer, self.separator)
 
-    def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
-        if on_long not in ("error", "skip"):
-            raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
-        began = time.perf_counter()
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return tokens.fits(self.tokenizer, trace, self.max_length or float("inf"),
+                           separator=self.separator)
+
+    def encode(self, traces: Sequence[Trace], *, on_long: str = "error") -> list[tokens.Encoded]:
+        """The traces as ids. ValueError names one without steps, or too long."""
         for i, trace in enumerate(traces):
             if not trace.steps:
                 raise ValueError(f"trace {i} (problem {trace.problem.id!r}) has no steps, so "
@@ -165,6 +167,20 @@ class _Verifier:
                 raise ValueError(f"trace {i} (problem {traces[i].problem.id!r}) has "
                                  f"{len(e.ids)} ids, the limit is {limit}; leave it out, or "
                                  'pass on_long="skip" (nothing is ever cut off)')
+        return encoded
+
+    @property
+    def head(self) -> torch.nn.Module:
+        """From hidden states to logits."""
+        return self.model.score if hasattr(self.model, "score") else self.model.classifier
+
+    def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
+        """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
+        if on_long not in ("error", "skip"):
+            raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
+        began = time.perf_counter()
+        encoded = self.encode(traces, on_long=on_long)
+        limit = self.max_length or float("inf")
         fits = {(e.ids, e.step_ends): None for e in encoded if len(e.ids) <= limit}
         with self._lock:
             found = self._run(list(fits))
@@ -196,8 +212,7 @@ class _Verifier:
         hidden = self.model.base_model(input_ids=ids.to(device), use_cache=False)[0]  # [B, T, C]
         rows = torch.tensor([i for i, (_, ends) in enumerate(batch) for _ in ends])
         at = torch.tensor([end for _, ends in batch for end in ends])
-        head = self.model.score if hasattr(self.model, "score") else self.model.classifier
-        logits = head(hidden[rows.to(device), at.to(device)]).float().cpu().numpy()
+        logits = self.head(hidden[rows.to(device), at.to(device)]).float().cpu().numpy()
         return np.split(logits, np.cumsum([len(ends) for _, ends in batch])[:-1])
 
 
@@ -221,8 +236,12 @@ class PRM(_Verifier):
         Raises:
             ValueError: naming the trace, if one has no steps or is too long.
         """
-        return [None if logits is None else _softmax_right(logits)
+        return [None if logits is None else self.probabilities(logits)
                 for logits in self._logits(traces, on_long)]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """P(right) from the head's outputs, [S, 2] -> [S]: the softmax's second."""
+        return _sigmoid(logits[:, 1] - logits[:, 0])
 
 
 class ORM(_Verifier):
@@ -244,8 +263,12 @@ class ORM(_Verifier):
         return OutcomeSteps(self)
 
     def _at_steps(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        return [None if logits is None else 1 / (1 + np.exp(-logits[:, 0].astype(np.float64)))
+        return [None if logits is None else self.probabilities(logits)
                 for logits in self._logits(traces, on_long)]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """P(right) from the head's outputs, [S, 1] -> [S]."""
+        return _sigmoid(logits[:, 0])
 
 
 @dataclass(frozen=True)
@@ -258,6 +281,15 @@ class OutcomeSteps:
     def fingerprint(self) -> str:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return self.orm.fingerprint
+
+    @property
+    def usage(self) -> Usage:
+        """What the ORM has cost."""
+        return self.orm.usage
+
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return self.orm.fits(trace)
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:
@@ -274,9 +306,8 @@ def _batches(items: list[tuple], batch_tokens: int) -> Iterator[list[tuple]]:
         order = order[n:]
 
 
-def _softmax_right(logits: np.ndarray) -> np.ndarray:
-    """Index 1 of the two-way softmax, [S, 2] -> [S]: the sigmoid of the difference."""
-    return 1 / (1 + np.exp((logits[:, 0] - logits[:, 1]).astype(np.float64)))
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
 def _article(name: str) -> str:

@@ -20,11 +20,12 @@ FLOORS = {
                  "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
                  "benchmarks",
                  "agreement"),
-    "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
-                     "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
+    "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "evidence",
+                     "journal", "estimates", "growing", "choosing", "lockstep", "search",
+                     "compute", "scorers", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
-                   "sampling", "rewards", "public_prms", "training"),
-    "3 pictures": ("svg", "theme", "plots", "widgets"),
+                   "sampling", "rewards", "prefix_memory", "public_prms", "training"),
+    "3 pictures": ("svg", "theme", "plots", "forests", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
