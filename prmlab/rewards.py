@@ -24,8 +24,11 @@ from transformers import (
 )
 
 from prmlab import pretrained, tokens
+from prmlab.protocols import StepScorer
+from prmlab.public_prms import choice
+from prmlab.public_prms.headed import PurePRM
 from prmlab.traces import Trace
-from prmlab.verifiers import Verifier, right_of_two
+from prmlab.verifiers import Verifier, right_of_two, sigmoid
 
 
 class _Trained(Verifier):
@@ -133,6 +136,34 @@ class PRM(_Trained):
     _auto, _kind = AutoModelForTokenClassification, "ForTokenClassification"
     _labels = ("wrong", "right")
 
+    @classmethod
+    def load(cls, name: str | PathLike[str], *, device: str | None = None,
+             separator: str | None = None, **options: Any) -> StepScorer:
+        """The PRM of that name: the catalogue's, a folder, or a hub id (owner/name).
+
+        A public PRM with a layout or head of its own comes back as its class of `public_prms`;
+        every other as a `PRM`.
+
+        Args:
+            device: where to run; a GPU if there is one by default.
+            separator: the text after every step; by default what the folder or the name says,
+                else TRL's. It must be the one of training: the score is read there.
+            options: as for the constructor of the class.
+
+        Raises:
+            ValueError: if there is no such model, or it is damaged or of another kind, or has no
+                separator to choose.
+        """
+        if adapter := choice.adapter(name):
+            if separator is not None and adapter is not PurePRM:
+                raise ValueError(f"{adapter.__name__} has a layout of its own, so there is no "
+                                 f"separator to choose, got {separator!r}; leave it out")
+            chosen = {} if separator is None else {"separator": separator}
+            return adapter.load(name, device=device, **chosen, **options)
+        model, tokenizer = pretrained.load(cls._auto, cls._kind, name, device=device)
+        known = separator if separator is not None else choice.separator(name)
+        return cls(model, tokenizer, separator=known, **options)
+
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:
         """P(right) of every step, [S] for each trace, in the traces' order.
@@ -167,7 +198,7 @@ class ORM(_Trained):
         return OutcomeSteps(self)
 
     def _at_steps(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        return [None if logits is None else 1 / (1 + np.exp(-logits[:, 0].astype(np.float64)))
+        return [None if logits is None else sigmoid(logits[:, 0])
                 for logits in self._logits(traces, on_long)]
 
 

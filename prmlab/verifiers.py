@@ -156,8 +156,12 @@ class Verifier:
 
 def right_of_two(logits: np.ndarray, *, right: int = 1) -> np.ndarray:
     """P(right) by the two-way softmax, [S, 2] -> [S]; `right` is the column that means it."""
-    difference = (logits[:, right] - logits[:, 1 - right]).astype(np.float64)
-    return 1 / (1 + np.exp(-difference))
+    return sigmoid(logits[:, right].astype(np.float64) - logits[:, 1 - right])
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) in float64, without overflow."""
+    return 1 / (1 + np.exp(-np.clip(x.astype(np.float64), -700, 700)))
 
 
 def _ids(item: Encoded) -> tuple[int, ...]:
