@@ -99,7 +99,7 @@ class LocalWriter(Sendable):
                 while slots.refill():
                     n_new += slots.n
                     ended = slots.draw(temperature) == self.tokenizer.eos_token_id
-                    ended |= self._stopped(slots.last(TAIL), stop)
+                    ended |= self._stopped(slots.last(min(TAIL, self.max_new_tokens)), stop)
                     ended |= slots.active["count"] == slots.active["limit"]
                     for row, ids in slots.release(ended):
                         drawn[row] = ids
