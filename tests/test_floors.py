@@ -19,7 +19,7 @@ FLOORS = {
                  "claims", "families", "problems", "checker", "datasets", "scoring",
                  "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
                  "agreement"),
-    "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
+    "1 algorithms": ("protocols", "recorded_scores", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "gguf_files", "pretrained", "attention", "decoding",
                    "sampling", "verifiers", "public_prms", "rewards", "training"),
