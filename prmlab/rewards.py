@@ -117,6 +117,11 @@ class _Trained(Verifier):
         """The traces as the model reads them; the layout is `tokens.encode`'s."""
         return tokens.encode_many(self.tokenizer, traces, separator=self.separator)
 
+    def __repr__(self) -> str:
+        millions = self.model.num_parameters() / 1e6
+        return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M "
+                f"parameters, separator={self.separator!r}, device={self.model.device})")
+
     @property
     def settings(self) -> list[Any]:
         """The separator, which decides the scores along with weights and tokenizer."""
