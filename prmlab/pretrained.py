@@ -54,7 +54,8 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
     if not any(a.endswith(kind) for a in found):
         raise ValueError(f"the model in {where} must be a ...{kind}, its config.json says "
                          f"{', '.join(found) or 'nothing'}; give the folder of another model, "
-                         "or to start a reward model from a causal LM use from_backbone")
+                         "to start a reward model from a causal LM use from_backbone, and "
+                         "open a public PRM by its class in prmlab.public_prms")
     model, tokenizer, _ = _opened(auto_class, where)
     return model.to(_device(device)).eval(), tokenizer
 

@@ -113,12 +113,13 @@ def encode_pieces(tokenizer: PreTrainedTokenizerBase, pieces: Iterable[Piece], *
     ids, ends = (_bos(tokenizer) if bos else []), []
     n_prompt = len(ids)
     for piece in pieces:
-        ids += special(piece.text) if piece.markup else plain(piece.text)
+        own = special(piece.text) if piece.markup else plain(piece.text)
+        ids += own
         if piece.of_prompt:
             n_prompt = len(ids)
         if piece.ends_step:
             ends.append(len(ids) - 1 - piece.back)
-            if ends[-1] < 0 or (piece.markup and not special(piece.text)):
+            if ends[-1] < 0 or (piece.text and not own):
                 raise ValueError(f"the end of step {len(ends) - 1}, {piece.text!r}, has no ids in "
                                  "this tokenizer, so there is nowhere to read its score; the "
                                  "tokenizer must be the one the model was trained with")

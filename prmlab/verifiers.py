@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, __version__
 
 from prmlab import pretrained
 from prmlab.bars import bar
@@ -85,6 +85,13 @@ class Verifier:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return pretrained.fingerprint(self.model, self.tokenizer, *self.settings)
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What to keep beside recorded scores: who made them, in which precision, by what."""
+        return {"fingerprint": self.fingerprint, "scorer": type(self).__name__,
+                "settings": self.settings, "dtype": str(self.model.dtype).removeprefix("torch."),
+                "device": self.model.device.type, "backend": f"transformers {__version__}"}
+
     def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
         """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
         if on_long not in ("error", "skip"):
@@ -148,9 +155,12 @@ class Verifier:
         if not shared or len(ids) == 1:
             return self.model.base_model(input_ids=ids, use_cache=False)[0]
         first = self.model.base_model(input_ids=ids[:1, :shared], use_cache=True)
-        first.past_key_values.batch_repeat_interleave(len(ids))
+        cache = getattr(first, "past_key_values", None)
+        if cache is None:  # a model whose past is no keys and values
+            return self._hidden(ids, 0)
+        cache.batch_repeat_interleave(len(ids))
         rest = self.model.base_model(input_ids=ids[:, shared:], use_cache=True,
-                                     past_key_values=first.past_key_values)
+                                     past_key_values=cache)
         return torch.cat([first[0].expand(len(ids), -1, -1), rest[0]], dim=1)
 
 

@@ -200,5 +200,7 @@ def test_verifiers_are_known_by_name_and_named_by_what_decides(lm, tmp_path):
         assert scorer.fingerprint == kind(*lm, n_samples=2).fingerprint
         assert scorer.fingerprint != kind(*lm, n_samples=3).fingerprint
         assert kind.__name__ in repr(scorer)
+    assert ThinkPRM(*lm).score([]) == GenPRM(*lm).score([]) == []
+    assert ThinkPRM(*lm).score_prefixes([]) == []
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         ThinkPRM(*lm, n_samples=0)

@@ -19,6 +19,7 @@ from prmlab.public_prms.headed import PurePRM, QwenPRM, ReasonEval, SkyworkPRM
 from prmlab.public_prms.implicit import ImplicitPRM
 from prmlab.public_prms.public import numbered
 from prmlab.public_prms.tagged import Llemma, MathShepherd, RLHFlow, TaggedQwen
+from prmlab.recorded_scores import RecordedScores
 from prmlab.rewards import PRM
 from prmlab.tokens import Piece
 from prmlab.traces import Problem, Trace
@@ -44,9 +45,9 @@ HEADS = {"qwen": {"score.0.weight": (16, 16), "score.0.bias": (16,), "score.2.we
 
 
 @cache
-def qwen(kind="Qwen2", seed=0):
+def qwen():
     tokenizer = public_layouts.byte_level("qwen")
-    return tiny.tiny(kind, len(tokenizer), max_position_embeddings=600), tokenizer
+    return tiny.tiny("Qwen2", len(tokenizer), max_position_embeddings=600), tokenizer
 
 
 @cache
@@ -504,6 +505,30 @@ def test_the_course_s_own_models_are_plain_prms():
 def test_the_wrong_tokenizer_or_head_is_said(scorer, message):
     with pytest.raises(ValueError, match=message):
         scorer()
+
+
+def test_what_was_scored_can_be_recorded_with_what_made_it(tmp_path):
+    scorer = made("qwen_prm")[3]
+    RecordedScores(TRACES, scorer.score(TRACES), made_by=scorer.provenance).write(tmp_path / "s")
+    again = RecordedScores.read(tmp_path / "s")
+    assert close(again.score(TRACES), scorer.score(TRACES))
+    assert again.made_by["dtype"] == "float32"
+    assert again.made_by["fingerprint"] == scorer.fingerprint
+    assert scorer.score([]) == []
+
+
+def test_a_separator_without_ids_is_no_place_to_read_a_score():
+    with pytest.raises(ValueError, match="the end of step 0, .*, has no ids in this tokenizer"):
+        tokens.encode_pieces(WordLevel(), [Piece("a"), Piece("\t", ends_step=True)])
+
+
+class WordLevel:
+    """A tokenizer that drops blanks."""
+
+    bos_token_id = unk_token_id = None
+
+    def __call__(self, text, **options):
+        return {"input_ids": [ord(letter) for letter in text if not letter.isspace()]}
 
 
 def test_step_numbers_are_put_once():

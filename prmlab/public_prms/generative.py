@@ -178,9 +178,9 @@ class ThinkPRM(_Writing):
     def score_prefixes(self, traces: Sequence[Trace]) -> list[np.ndarray]:
         """The mean chance of "yes" for each prefix, [S] for each trace; nothing later is read."""
         prefixes = [trace.prefix(s + 1) for trace in traces for s in range(len(trace.steps))]
-        chances = [np.mean([one.p_right for one in found]) for found in self.verify(prefixes)]
-        ends = np.cumsum([len(trace.steps) for trace in traces])[:-1]
-        return np.split(np.array(chances), ends)
+        chances = iter([np.mean([one.p_right for one in found])
+                        for found in self.verify(prefixes)])
+        return [np.array([next(chances) for _ in trace.steps]) for trace in traces]
 
 
 class GenPRM(_Writing):

@@ -120,6 +120,12 @@ class ImplicitPRM:
                      one.seconds + other.seconds)
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """What to keep beside recorded scores; as `Verifier.provenance`."""
+        return {**self._model.provenance, "fingerprint": self.fingerprint,
+                "scorer": "ImplicitPRM", "settings": [self.beta]}
+
+    @property
     def fingerprint(self) -> str:
         """Names all that decides the scores: both models, the tokenizer, beta."""
         return f"{self._model.fingerprint} / {self._reference.fingerprint} {self.beta}"

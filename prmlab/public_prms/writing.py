@@ -90,6 +90,8 @@ class LocalWriter(Sendable):
                 raise ValueError(f"prompt {i} has {len(ids)} ids, the model's limit is "
                                  f"{self.max_length}; no room is left to write, so leave its trace "
                                  "out")
+        if not prompts:
+            return []
         drawn: list[list[int]] = [[] for _ in range(len(prompts) * n)]
         with self._lock, torch.inference_mode(), plugged(self.model):
             slots = Slots(self.model, Rows(list(prompts), n, seed), max_new=self.max_new_tokens,
