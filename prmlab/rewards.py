@@ -144,6 +144,11 @@ class _Verifier:
         return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M "
                 f"parameters, separator={self.separator!r}, device={self.model.device})")
 
+    @property
+    def head(self) -> torch.nn.Linear:
+        """What turns a hidden state into logits; transformers has two names for it."""
+        return self.model.score if hasattr(self.model, "score") else self.model.classifier
+
     @cached_property
     def fingerprint(self) -> str:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
@@ -196,8 +201,7 @@ class _Verifier:
         hidden = self.model.base_model(input_ids=ids.to(device), use_cache=False)[0]  # [B, T, C]
         rows = torch.tensor([i for i, (_, ends) in enumerate(batch) for _ in ends])
         at = torch.tensor([end for _, ends in batch for end in ends])
-        head = self.model.score if hasattr(self.model, "score") else self.model.classifier
-        logits = head(hidden[rows.to(device), at.to(device)]).float().cpu().numpy()
+        logits = self.head(hidden[rows.to(device), at.to(device)]).float().cpu().numpy()
         return np.split(logits, np.cumsum([len(ends) for _, ends in batch])[:-1])
 
 

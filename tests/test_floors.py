@@ -22,7 +22,8 @@ FLOORS = {
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
-                   "sampling", "rewards", "public_prms", "training"),
+                   "sampling", "rewards", "public_prms", "targets",
+                   "packing", "batches", "gauges", "stepping", "validating", "loop", "training"),
     "3 pictures": ("svg", "theme", "plots", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
