@@ -25,7 +25,7 @@ FLOORS = {
                    "sampling", "rewards", "public_prms", "targets",
                    "packing", "batches", "gauges", "stepping", "validating", "loop", "training"),
     "3 pictures": ("svg", "theme", "plots", "widgets"),
-    "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
+    "top": ("banks", "progress", "checks", "exercises", "doctor", "commands", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
 LEARNING = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
