@@ -3,8 +3,8 @@
 Each is a thin way to a function of the package. Traces are JSONL, one a line, as
 `traces.write_jsonl` writes them. People get lines of text; with `--json` every line of standard
 output is one JSON record. What a caller got wrong is one sentence on standard error, exit code 2;
-Ctrl-C ends with 130, and the same command goes on from what is on disk. Torch is loaded by the
-commands that need it, and not before.
+Ctrl-C ends with 130, and the same command goes on from what is on disk. Packages are loaded by the
+commands that need them, and not before: the doctor must start where they are missing.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from prmlab import metrics, scoring, thresholds, traces
+from prmlab import traces
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -176,6 +176,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def score(args: argparse.Namespace) -> int:
     """Score the traces of a file."""
+    from prmlab import scoring
     from prmlab.rewards import PRM
 
     prm = PRM.load(args.prm, device=args.device)
@@ -202,6 +203,7 @@ def evaluate(args: argparse.Namespace) -> int:
     """Measure a PRM on labelled traces."""
     import numpy as np
 
+    from prmlab import metrics, scoring, thresholds
     from prmlab.rewards import PRM
 
     prm = PRM.load(args.prm, device=args.device)

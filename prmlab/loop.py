@@ -8,6 +8,7 @@ weights. Ctrl-C waits for the step to end and leaves a checkpoint. Does not know
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -102,13 +104,15 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     count = len(traces) if n_traces is None else n_traces
     if not count:
         raise ValueError("there are no traces to train on")
-    accelerator = _accelerator(device, precision)
+    accelerator = _accelerator(device)
+    rounded = _precision(precision, accelerator.device)
     model.train()
     model.to(accelerator.device)
     moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
     on_cpu = accelerator.device.type == "cpu"
     stepper = Stepper(accelerator, body, moved, loss_of, scales,
-                      tokens_at_once or (2**12 if on_cpu else 2**15), packed and _packable(body))
+                      tokens_at_once or (2**12 if on_cpu else 2**15), packed and _packable(body),
+                      rounded)
     n_steps = epochs * math.ceil(count / batch_size)
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
                 "warmup": warmup, "decay": decay, "weight_decay": weight_decay,
@@ -220,13 +224,22 @@ class _Recorder:
             stopped=seen["stopped"], model=self._result, **self._left_out)
 
 
-def _accelerator(device: str | None, precision: str | None) -> Accelerator:
+def _accelerator(device: str | None) -> Accelerator:
     on_gpu = torch.cuda.is_available() and device != "cpu"
     if device is not None and device != "cpu" and not on_gpu:
         raise ValueError(f'device {device!r} is not at hand here; leave it out, or pass "cpu"')
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # Accelerate keeps the first device for the whole process; a notebook may use two.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=not on_gpu, mixed_precision="no")  # autocast is the stepper's
+
+
+def _precision(precision: str | None, device: torch.device) -> torch.dtype | None:
+    """What products are rounded to; None for not at all."""
     if precision not in (None, "no", "bf16"):
         raise ValueError(f'precision must be "bf16" or "no", got {precision!r}')
-    return Accelerator(cpu=not on_gpu, mixed_precision=precision or ("bf16" if on_gpu else "no"))
+    half = precision == "bf16" or precision is None and device.type == "cuda"
+    return torch.bfloat16 if half else None
 
 
 def _packable(body: PreTrainedModel) -> bool:

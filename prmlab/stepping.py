@@ -40,8 +40,9 @@ class Stepper:
         body: the model without its heads.
         loss_of: the loss of each target.
         scales: how much the mean loss of each head counts.
-        tokens_at_once: most distinct tokens run at once; a single trace may have more.
+        tokens_at_once: about how many distinct tokens are run at once; a trace is never cut.
         packed: whether what traces begin with in common is run once.
+        rounded: what the body's products are rounded to, such as bfloat16; None for not at all.
     """
 
     accelerator: Accelerator
@@ -51,6 +52,7 @@ class Stepper:
     scales: Sequence[float]
     tokens_at_once: int
     packed: bool
+    rounded: torch.dtype | None = None
 
     def step(self, batch: Sequence[Example], number: int, rate: float) -> Done:
         """Run step `number` and move the weights. ValueError if the loss is not a number."""
@@ -89,7 +91,7 @@ class Stepper:
         targets, weights, heads = (torch.tensor(x, device=where) for x in _flat(part))
         weights *= torch.tensor([scale / total if total else 0.0 for scale, total in
                                  zip(self.scales, totals, strict=True)], device=where)[heads]
-        with self.accelerator.autocast():
+        with torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None):
             hidden = rows.hidden(self.body)
         loss = (weights * self.loss_of(hidden, targets, heads)).sum()
         self.accelerator.backward(loss)
@@ -172,11 +174,11 @@ def seeded(device: torch.device, *numbers: int) -> Iterator[None]:
 @contextmanager
 def held_interrupt() -> Iterator[threading.Event]:
     """Within, the first Ctrl-C only sets the event, so that no update is cut in two."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    asked, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere or before in (None, signal.SIG_IGN):
         yield asked
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def hold(*_: object) -> None:
         asked.set()

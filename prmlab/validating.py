@@ -3,6 +3,7 @@
 Owns which figure is watched and what counts as better; `training` calls it between steps.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
                  neutral: float | None = 1.0) -> Validate:
     """A function of a PRM: "loss", "auroc" and "f1" (of first errors) on these labelled traces.
 
-    A step counts as wrong where its target is below 0.5; AUROC is NaN if all are of one kind.
+    A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if
+    all are of one kind.
     """
     targets = [step_targets(t.labels, label_kind=label_kind, neutral=neutral) for t in held_out]
     truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
@@ -32,8 +34,9 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
         p = np.array([v for row, s in zip(targets, scores, strict=True)
                       for v, known in zip(s, row, strict=True) if known is not None])
         found = [scoring.first_error(s, threshold=threshold) for s in scores]
+        both = 0 < truth.count(None) < len(truth)
         return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5),
-                "f1": metrics.first_error_f1(found, truth).f1}
+                "f1": metrics.first_error_f1(found, truth).f1 if both else math.nan}
 
     return figures
 
@@ -68,6 +71,7 @@ class Watch:
         if self.name not in figures:
             raise ValueError(f"watch must be one of {', '.join(figures)}, got {self.name!r}")
         value = -figures[self.name] if "loss" in self.name else figures[self.name]
+        value = -math.inf if math.isnan(value) else value
         if self.state["best"] is None or value > self.state["best"]:
             self.state = {"best": float(value), "step": step, "waited": 0}
             self.weights = {name: p.detach().to("cpu", copy=True)

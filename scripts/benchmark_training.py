@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -100,7 +101,8 @@ def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -
             step += 1
 
 
-def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> float:
+def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
+              size: int = 32, sampling: str = "random") -> float:
     """PRMTrainer, whose rows must be ours; the seconds without its tokenizing."""
     from datasets import Dataset
     from trl.experimental.prm import PRMConfig, PRMTrainer
@@ -111,9 +113,9 @@ def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> f
     settings = SETTINGS[options.shape]
     with tempfile.TemporaryDirectory() as folder:
         config = PRMConfig(
-            output_dir=folder, per_device_train_batch_size=options.size,
-            gradient_accumulation_steps=max(1, options.batch_size // options.size),
-            train_sampling_strategy=options.sampling, num_train_epochs=options.epochs,
+            output_dir=folder, per_device_train_batch_size=size,
+            gradient_accumulation_steps=max(1, options.batch_size // size),
+            train_sampling_strategy=sampling, num_train_epochs=options.epochs,
             learning_rate=settings["lr"], warmup_steps=settings["warmup"],
             lr_scheduler_type="linear", weight_decay=0.0, optim="adamw_torch_fused",
             gradient_checkpointing=False, bf16=False, use_cpu=True, max_length=4096,
@@ -129,6 +131,14 @@ def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> f
         return clock() - began
 
 
+def tuned_trl(data: Sequence[Trace], options: argparse.Namespace) -> list[dict]:
+    """Seconds of each setting on some of the traces, the fastest first."""
+    tried = [{"size": size, "sampling": how, "seconds": round(train_trl(
+        fresh(options.shape), data[:options.trial], options, size=size, sampling=how), 2)}
+        for size, how in TRIALS if size <= options.batch_size]
+    return sorted(tried, key=lambda row: row["seconds"])
+
+
 WAYS: dict[str, Callable] = {"trl": train_trl, "padded": train_padded, "ours": train_ours}
 
 
@@ -142,10 +152,15 @@ def measure(options: argparse.Namespace) -> dict:
     torch.set_num_threads(options.threads)
     clock = clock_of(options)
     data, prm = list(traces.read_jsonl(options.data)), fresh(options.shape)
+    more = {}
+    if options.way == "trl":
+        tried = tuned_trl(data, options)
+        more = {"tried": tried, "size": tried[0]["size"], "sampling": tried[0]["sampling"]}
     n_tokens = sum(len(e.ids) for e in tokens.encode_many(prm.tokenizer, data)) * options.epochs
     began = clock()
-    spent = WAYS[options.way](prm, data, options) or clock() - began
-    found = {"seconds": round(spent, 2), "tokens_per_s": round(n_tokens / spent, 1),
+    chosen = {name: more[name] for name in ("size", "sampling") if more}
+    spent = WAYS[options.way](prm, data, options, **chosen) or clock() - began
+    found = {**more, "seconds": round(spent, 2), "tokens_per_s": round(n_tokens / spent, 1),
              "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
     if options.validate:
         held_out = list(traces.read_jsonl(catalog.path("traces/validation.jsonl")))
@@ -159,39 +174,32 @@ def measure(options: argparse.Namespace) -> dict:
     return found
 
 
-def spawn(python: str, way: str, options: argparse.Namespace, data: Path, **changed) -> dict:
+def spawn(way: str, options: argparse.Namespace, data: Path) -> dict:
     """`measure` in a process of its own."""
-    given = {"shape": options.shape, "epochs": options.epochs, "threads": options.threads,
-             "batch-size": options.batch_size, "clock": options.clock,
-             "validate": options.validate} | changed
-    command = [python, __file__, "--way", way, "--data", str(data),
-               *(x for name, value in given.items() for x in (f"--{name}", str(value)))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    given = {"way": way, "data": data, "shape": options.shape, "epochs": options.epochs,
+             "threads": options.threads, "batch-size": options.batch_size, "clock": options.clock,
+             "validate": options.validate, "trial": options.trial}
+    python = options.peer_python if way == "trl" else sys.executable
+    done = subprocess.run([python, __file__, *(x for name, value in given.items()
+                                               for x in (f"--{name}", str(value)))],
+                          stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    print(way, changed, json.dumps(found), file=sys.stderr)
+    print(way, json.dumps(found), file=sys.stderr, flush=True)
     return found
 
 
 def compare(options: argparse.Namespace, folder: Path) -> dict:
-    """All ways, TRL in the best of its settings."""
-    data, some = folder / "data.jsonl", folder / "some.jsonl"
-    made = sampled(options.problems)
+    """All ways: one after the other, or by the processor's clock at once."""
+    data, made = folder / "data.jsonl", sampled(options.problems)
     traces.write_jsonl(data, made)
-    found: dict[str, dict] = {}
-    if options.peer_python:
-        traces.write_jsonl(some, made[:options.trial])
-        tried = [{"size": size, "sampling": how, "seconds": spawn(
-            options.peer_python, "trl", options, some, size=size, sampling=how, epochs=1,
-            validate=0)["seconds"]} for size, how in TRIALS if size <= options.batch_size]
-        best = min(tried, key=lambda row: row["seconds"])
-        found["trl"] = {"tried": tried, **spawn(options.peer_python, "trl", options, data,
-                                                size=best["size"], sampling=best["sampling"])}
-    for way in ("padded", "ours"):
-        found[way] = spawn(sys.executable, way, options, data)
+    ways = [way for way in WAYS if way != "trl" or options.peer_python]
+    with ThreadPoolExecutor(len(ways) if options.clock == "cpu" else 1) as pool:
+        found = dict(zip(ways, pool.map(lambda way: spawn(way, options, data), ways), strict=True))
     n_steps = options.epochs * -(-len(made) // options.batch_size)
     return {"shape": options.shape, "traces": len(made), "labels": sum(len(t.steps) for t in made),
-            "epochs": options.epochs, "steps": n_steps, "clock": options.clock,
-            "threads": options.threads, "settings": SETTINGS[options.shape], "ways": found}
+            "epochs": options.epochs, "steps": n_steps, "batch_size": options.batch_size,
+            "clock": options.clock, "threads": options.threads,
+            "settings": SETTINGS[options.shape], "ways": found}
 
 
 def table(found: dict) -> list[str]:
@@ -221,7 +229,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--json", type=Path, help="write what was found there, too")
-    for hidden, kind in (("way", str), ("data", Path), ("size", int), ("sampling", str)):
+    for hidden, kind in (("way", str), ("data", Path)):
         parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:

@@ -91,3 +91,9 @@ def test_help_teaches(capsys):
             __main__.main([command, "--help"])
         text = capsys.readouterr().out
         assert "example" in text and f"python -m prmlab {command}" in text
+
+
+def test_the_doctor_starts_where_nothing_is_installed():
+    code = "import sys, prmlab.__main__; print({'numpy', 'torch', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
