@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -99,6 +100,9 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         result: what a record carries as its model, and `validate` is asked about.
         scales: how much each head's mean loss counts.
     """
+    if patience and validate is None:
+        raise ValueError("patience needs validate, a function whose figures say when to stop; "
+                         "pass for example validate=step_figures(held_out)")
     encode = _encoder(tokenizer, example, separator, body)
     traces, n_too_long = _fitting(traces, encode, on_long)
     count = len(traces) if n_traces is None else n_traces
@@ -124,21 +128,25 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     if place.finished:
         yield record(place.seen, rate=0.0)
         return
-    ordered = batches(traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size,
-                      seed=seed, together=together)
-    bar = tqdm(total=n_steps, initial=place.seen["step"], delay=2, mininterval=1, unit="step",
-               leave=None, disable=not accelerator.is_main_process)
-    with bar:
-        for step, batch in enumerate(islice(ordered, place.seen["step"], None),
-                                     start=place.seen["step"]):
-            rate = learning_rate(step, n_steps, lr=lr, warmup=warmup, decay=decay)
+    ordered = islice(batches(traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size,
+                             seed=seed, together=together), place.seen["step"], None)
+    rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
+    yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
+                      partial(_validated, model, result, validate, validate_every, n_steps))
+
+
+def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated
+           ) -> Iterator[Record]:
+    accelerator = stepper.accelerator
+    with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
+              unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
+        for step, batch in enumerate(ordered, start=place.seen["step"]):
+            rate = rate_of(step)
             with held_interrupt() as asked:
                 with seeded(accelerator.device, seed, step, accelerator.process_index):
                     done = stepper.step(batch, step, rate)
-                last = place.add(batch, done) == n_steps
-                model.train(not last)
-                figures = _validated(model, result, validate) if validate and (
-                    last or (step + 1) % validate_every == 0) else None
+                last = place.add(batch, done) == record.n_steps
+                figures = validated(step + 1)
                 if figures is not None:
                     last = place.judge(figures, last=last)
                 if last or (step + 1) % checkpoint_every == 0 or asked.is_set():
@@ -205,7 +213,7 @@ class _Recorder:
     """Makes the records of a run that began, or was resumed, at `seen`."""
 
     def __init__(self, n_steps, accelerator, n_parameters, seen, n_skipped, n_too_long, result):
-        self._n_steps, self._device, self._result = n_steps, accelerator.device, result
+        self.n_steps, self._device, self._result = n_steps, accelerator.device, result
         self._processes, self._n_parameters = accelerator.num_processes, n_parameters
         self._left_out = {"n_skipped": n_skipped, "n_too_long": n_too_long}
         self._before, self._began = seen, time.perf_counter()
@@ -216,7 +224,7 @@ class _Recorder:
         own, before = (at["computed"] - at["padding"] for at in (seen, self._before))
         unique = (own - before) / spent
         return Record(
-            seen["step"], self._n_steps, seen["traces"], seen["tokens"], seen["loss"], rate,
+            seen["step"], self.n_steps, seen["traces"], seen["tokens"], seen["loss"], rate,
             (seen["tokens"] - self._before["tokens"]) / spent, gauges.memory_mb(self._device),
             str(self._device), validation=validation, unique_tokens_per_s=unique,
             padding=seen["padding"] / max(1, seen["computed"]), peak_share=gauges.share_of_peak(
@@ -250,11 +258,16 @@ def _packable(body: PreTrainedModel) -> bool:
     return True
 
 
-def _validated(model: torch.nn.Module, result: Any, validate: Validate) -> dict[str, float]:
-    was_training = model.training
+def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, every: int,
+               n_steps: int, step: int) -> dict[str, float] | None:
+    """Figures after this step, None if it is not time for them; the last step leaves eval mode."""
+    last = step == n_steps
+    model.train(not last)
+    if validate is None or not (last or step % every == 0):
+        return None
     model.eval()
     figures = validate(result)
-    model.train(was_training)
+    model.train(not last)
     return figures
 
 

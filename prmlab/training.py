@@ -4,6 +4,21 @@ One loop (`loop`) serves all three; what differs is the loss, a function of hidd
 What traces of a batch begin with in common is run once (`packing`); gradients are those of the
 plain padded loop. Under `accelerate launch` every process takes its share of each batch.
 Does not know where scores live (`tokens` does) nor what is right (`checker` does).
+
+Options of all three:
+    batch_size, together: traces an optimizer step, and how many of a problem stay in one batch
+        (what they share is run once).
+    lr, warmup, decay: peak rate, steps over which it rises, last share of steps over which it falls.
+    optimizer, weight_decay: a function of model, `lr` and `weight_decay`: `Muon`, `muon.adamw`.
+    tokens_at_once: about how many distinct tokens are run at once; a larger batch is run in parts.
+    packed, precision, device: False for padded rows; "bf16" (on a GPU by default) or "no"; "cpu".
+    on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
+    checkpoint, checkpoint_every: a folder (resumes from it if it holds one), and steps.
+    validate, validate_every: a function of the model that returns figures, such as
+        `step_figures(held_out)`, and steps.
+    patience, watch: stop after so many validations without a better figure of that name, and put
+        the best weights back.
+    separator: the text after every step.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,16 +106,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
             the answer is right; it shapes the body and is not kept.
         make_example: instead of labels at step ends, ids and targets of your own for an encoded
             trace, at whichever positions you like; labels are not looked at.
-        options: `lr`, `batch_size` (traces), `together` (traces of a problem that are kept in one
-            batch: what they share is run once), `warmup` (steps), `decay` (last share of the steps
-            over which lr falls to zero), `weight_decay`, `optimizer` (a function of model, `lr` and
-            `weight_decay`: `Muon`, `muon.adamw`), `tokens_at_once` (a batch with more is run in
-            parts), `packed` (False: padded rows), `precision` ("bf16" or "no"), `device`,
-            `on_long` ("error", or "skip" and count traces over the model's limit), `checkpoint` (a
-            folder; resumes from it if it holds one), `checkpoint_every`, `validate` (a function of
-            the model that returns figures, such as `step_figures(held_out)`), `validate_every`,
-            `patience` (stop after so many validations without a better one, at the best weights),
-            `watch` (the figure that decides), `separator`.
+        options: see the top of this module.
 
     Yields:
         A `Record` a step; `record.model` is the PRM.

@@ -97,6 +97,8 @@ def test_early_stopping_ends_at_the_best_weights(policy, tokenizer, traces):
                                     validate_every=1, patience=2, warmup=1))
     assert len(records) == 4 and [r.stopped for r in records] == [False] * 3 + [True]
     assert torch.equal(flat(prm), kept[1])
+    with pytest.raises(ValueError, match="patience needs validate"):
+        next(training.fit_prm(traces, base=prm, patience=2))
     with pytest.raises(ValueError, match="watch must be one of f1, got 'auroc'"):
         list(training.fit_prm(traces, base=prm, validate=lambda _: {"f1": 1.0}, patience=1,
                               watch="auroc", validate_every=1))
@@ -198,7 +200,8 @@ def test_half_precision_and_fused_adamw(policy, tokenizer, traces):
         losses[precision] = [r.loss for r in training.fit_prm(
             traces, base=prm, precision=precision, optimizer=muon.adamw, lr=0.01, warmup=1,
             batch_size=9, epochs=4)]
-    assert losses["bf16"] == pytest.approx(losses["no"], rel=0.03)
+    assert losses["bf16"][:4] == pytest.approx(losses["no"][:4], rel=0.03)
+    assert losses["bf16"] != losses["no"]
     assert losses["no"][-1] < losses["no"][0]
     with pytest.raises(ValueError, match='precision must be "bf16" or "no", got \'fp8\''):
         next(training.fit_prm(traces, base=prm, precision="fp8"))
