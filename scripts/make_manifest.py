@@ -20,11 +20,8 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/kill_training.json": (
         "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
     "runs/benchmark_training_tiny.json": (
-        "python scripts/benchmark_training.py --clock cpu --threads 1 --peer-python PYTHON "
-        "--json data/runs/benchmark_training_tiny.json", 0),
-    "runs/benchmark_training_100m.json": (
-        "python scripts/benchmark_training.py --shape 100m --clock cpu --threads 1 "
-        "--peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 32 --batch-size "
+        "16 --trial 48 --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
