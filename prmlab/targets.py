@@ -97,7 +97,7 @@ def class_weights(targets: Iterable[float], class_weight: ClassWeight) -> tuple[
         raise ValueError(f"all {len(targets):,} targets say {word}, so a model would learn to say "
                          f"{word} of everything; add traces of the other kind, and look whether "
                          "the labels were read as meant")
-    if class_weight is None:
+    if class_weight is None or not targets:
         return 1.0, 1.0
     if class_weight == "balanced":
         right = sum(targets) / len(targets)

@@ -105,7 +105,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
         orm_weight: adds this times the loss of a second head, asked at the last step end whether
             the answer is right; it shapes the body and is not kept.
         make_example: instead of labels at step ends, ids and targets of your own for an encoded
-            trace, at whichever positions you like; labels are not looked at.
+            trace, at whichever positions you like; labels and `class_weight` are not looked at.
         options: see the top of this module.
 
     Yields:
