@@ -17,6 +17,12 @@ BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/kill_training.json": (
+        "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
+    "runs/benchmark_training_tiny.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 32 --batch-size "
+        "16 --trial 48 --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
+    "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
     "runs/labels_memory.json": (

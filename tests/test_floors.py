@@ -26,9 +26,10 @@ FLOORS = {
                      "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "gguf_files", "pretrained", "attention",
                    "decoding", "sampling", "verifiers", "public_prms", "rewards",
-                   "prefix_memory", "training"),
+                   "prefix_memory", "targets", "packing", "batches", "gauges", "stepping",
+                   "validating", "loop", "training"),
     "3 pictures": ("svg", "theme", "plots", "forests", "widgets"),
-    "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
+    "top": ("banks", "progress", "checks", "exercises", "doctor", "commands", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
 LEARNING = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")
