@@ -28,7 +28,7 @@ from prmlab.sampling import LocalPolicy
 from prmlab.traces import Trace
 
 POLICIES = ("policy", "policy-weak", "policy-strong")
-MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (4, 8, 16, 32), (7, 8)
+MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (4, 8, 16, 32), (7,)
 REFERENCE = 16  # rollouts of each prefix that the other methods are compared with
 KEPT = ROOT / "runs" / "label_error"
 
@@ -156,7 +156,7 @@ def main() -> None:
     """Sample, label, compare."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=100)
+    parser.add_argument("--problems", type=int, default=80)
     parser.add_argument("--samples", type=int, default=6)
     args = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -177,6 +177,8 @@ def main() -> None:
         result["policies"][name] = by_rollouts(most[name], truth) | {
             "generations": cost.generations, "tokens": cost.tokens}
         print(name, json.dumps(result["policies"][name]), flush=True)
+    result["generations per trace"] = round(  # of fixed Monte Carlo, for each n
+        total(most["policy"]).generations / MOST / len(traces), 4)
     base = (truth.draws(fixed_misses(most["policy"], truth, REFERENCE)),
             total(most["policy"]).generations * REFERENCE / MOST)
     policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)

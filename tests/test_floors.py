@@ -18,12 +18,12 @@ FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "scoring",
                  "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
-                 "agreement"),
+                 "agreement", "budget"),
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
     "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
                    "sampling", "rewards", "public_prms", "training"),
-    "3 pictures": ("svg", "theme", "plots", "widgets"),
+    "3 pictures": ("svg", "theme", "plots", "label_charts", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
