@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from prmlab.intervals import DRAWS, percentiles
+from prmlab.markup import TraceView, escape, meaning
 from prmlab.traces import Trace
+
+MAX_SHOWN = 5  # traces of a comparison in a notebook
 
 
 @dataclass(frozen=True)
@@ -146,3 +149,80 @@ def _kappa(tables: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kappa = np.full(len(tables), np.nan)
     np.divide(observed - expected, room, out=kappa, where=room > 1e-12)
     return kappa, observed, expected
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two labellers on the same traces: their kappa, and each step on which they differ.
+
+    Args:
+        names: what the labellers are called.
+        pairs: the steps that both labelled.
+        kappa: their agreement beyond chance, over steps.
+    """
+
+    names: tuple[str, str]
+    pairs: Pairs
+    kappa: Kappa
+
+    def traces(self) -> list[TraceView]:
+        """Each trace on which they differ, with what both say of every step."""
+        said: dict[int, tuple[Trace, dict[int, tuple[float, float]]]] = {}
+        for (trace, step), a, b in zip(self.pairs.places, self.pairs.a, self.pairs.b, strict=True):
+            said.setdefault(id(trace), (trace, {}))[1][step] = a, b
+        return [self._view(trace, steps) for trace, steps in said.values()
+                if any(a != b for a, b in steps.values())]
+
+    def _view(self, trace: Trace, said: dict[int, tuple[float, float]]) -> TraceView:
+        labels: list[float | None] = []
+        notes = []
+        for step in range(len(trace.steps)):
+            a, b = said.get(step, (None, None))
+            labels.append(a if a == b else None)
+            notes.append("not labelled by both" if a is None else f"both {meaning(a)}" if a == b
+                         else f"{self.names[0]} {meaning(a)}, {self.names[1]} {meaning(b)}")
+        return TraceView(trace.steps, trace.problem.text, labels=tuple(labels),
+                         notes=tuple(notes), whose="said")
+
+    def __repr__(self) -> str:
+        n, differ = len(self.pairs.a), len(self.pairs.disagreements())
+        return (f"{self.names[0]} and {self.names[1]} both labelled {n:,} steps and differ on "
+                f"{differ:,}: kappa {self.kappa.kappa:.2f} ({self.kappa.low:.2f} to "
+                f"{self.kappa.high:.2f}), agreement {self.kappa.observed:.0%}, by chance "
+                f"{self.kappa.expected:.0%}. {self.pairs.one_only:,} steps have one label only.")
+
+    def _repr_html_(self) -> str:
+        views = self.traces()
+        more = len(views) - MAX_SHOWN
+        return "".join([f"<p>{escape(repr(self))}</p>",
+                        *(view._repr_html_() for view in views[:MAX_SHOWN]),
+                        f"<p>{more:,} more traces: traces() has them all.</p>" if more > 0
+                        else ""])
+
+
+def compare(a: Iterable[Trace], b: Iterable[Trace], *, names: tuple[str, str] = ("A", "B"),
+            seed: int = 0) -> Comparison:
+    """What two labellers of the same traces agree on, and where they differ.
+
+    Shows itself in a notebook: the figures, then every trace with a disagreement.
+
+    Args:
+        a, b: as for `paired`.
+        names: what to call the labellers.
+        seed: of kappa's bootstrap.
+
+    Raises:
+        ValueError: if there is no step that both labelled.
+
+    Example:
+        >>> from prmlab.traces import Problem
+        >>> trace = Trace(Problem("", "1 + 1?", "2", ""), ("1 + 1 = 3", "so 3"))
+        >>> both = compare([trace.with_labels([-1, 0], "a")], [trace.with_labels([-1, -1], "b")])
+        >>> both.traces()[0].notes
+        ('both wrong', 'A neutral, B wrong')
+    """
+    pairs = paired(a, b)
+    if not pairs.a:
+        raise ValueError("there is no step that both labelled: traces are matched by the "
+                         "problem's text and their steps, which must be equal to the letter")
+    return Comparison(names, pairs, cohen_kappa(pairs.a, pairs.b, seed=seed))

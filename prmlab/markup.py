@@ -106,6 +106,7 @@ class TraceView:
         title: the caption's first words.
         threshold: scores below it are marked.
         soft: the labels are estimated probabilities.
+        whose: what the column of labels is called.
 
     Raises:
         ValueError: if a column has not one entry a step, or an entry is out of range.
@@ -126,6 +127,7 @@ class TraceView:
     title: str = ""
     threshold: float | None = None
     soft: bool = False
+    whose: str = "truth"
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, str):
@@ -224,7 +226,7 @@ class TraceView:
         rows = [row for row in self._rows() if row.step < MAX_STEPS]
         width = max((len(row.truth) for row in rows), default=5)
         head = [printable(line) for line in (self.title, cut(self.problem or "")[0]) if line]
-        head.append(_line("step", self.scores and "score", self.labels and "truth"))
+        head.append(_line("step", self.scores and "score", self.labels and self.whose))
         body = [
             _line(f"{row.step:4d}", row.score, self.labels and row.truth.ljust(width))
             + f"  {printable(cut(' '.join(row.text.split()), 200)[0])}"
@@ -236,7 +238,7 @@ class TraceView:
         return {"text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
-        names = ["step", "text", self.scores and "score", self.labels and "truth"]
+        names = ["step", "text", self.scores and "score", self.labels and escape(self.whose)]
         heads = "".join(f'<th scope="col" style="{_CELL}">{n}</th>' for n in names if n)
         body = "".join(self._html_row(row) for row in self._rows() if row.step < MAX_STEPS)
         foot = "".join(

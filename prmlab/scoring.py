@@ -90,6 +90,22 @@ def as_scores(step_scores: Sequence[float] | np.ndarray) -> np.ndarray:
     return scores
 
 
+def uncertainty(step_scores: Sequence[float] | np.ndarray) -> float:
+    """How unsure a scorer is of a trace: `max (1 - |2 p - 1|)` over its steps, in [0, 1].
+
+    1 if some step has a score of one half, 0 if every score is 0 or 1. The order in which to ask
+    a person for labels: where the scorer is sure, a label teaches it little.
+
+    Raises:
+        ValueError: as `as_scores`.
+
+    Example:
+        >>> uncertainty([0.5, 0.9]), round(uncertainty([0.99, 0.2]), 2)
+        (1.0, 0.4)
+    """
+    return float((1.0 - np.abs(2.0 * as_scores(step_scores) - 1.0)).max())
+
+
 def aggregate(step_scores: Sequence[float] | np.ndarray, how: str | Aggregation) -> float:
     """One score for a trace, from the scores of its steps.
 

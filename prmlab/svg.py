@@ -52,14 +52,19 @@ def picture(figure: "Figure", *, caption: Sequence[str] = (), alt: str = "") -> 
     width, height = layout.width or 720, layout.height or 420
     sides = {side: layout.margin[side] or default for side, default in MARGIN.items()}
     left = sides["l"]
-    box = (left, sides["t"], width - sides["r"], height - sides["b"])
+    rows = _legend_rows(figure, width - left)
+    more = LINE * max(0, len(rows) - 1)  # the picture grows by what a long legend needs
+    height += more
+    box = (left, sides["t"] + more, width - sides["r"], height - sides["b"])
     panels = _panels(figure, box)
     parts = [f'<rect width="{width}" height="{height + room(caption)}" fill="{PAPER}"/>']
     parts += [line for panel in panels.values() for line in panel.frame()]
     for trace in figure.data:
         panel = panels[trace.xaxis or "x", trace.yaxis or "y"]
         parts += _trace(trace, panel)
-    parts += _title_and_legend(figure, left)
+    if title := layout.title.text:
+        parts.append(_text(title, left, 26, size=15, bold=True))
+    parts += _legend(rows, left)
     parts += _annotations(layout.annotations, box)
     parts += [
         _text(line, left, height + 14 + LINE * i, fill=SOFT) for i, line in enumerate(caption)
@@ -229,24 +234,33 @@ def _bars(trace: Any, panel: _Panel) -> list[str]:
     ]
 
 
-def _title_and_legend(figure: "Figure", left: float) -> list[str]:
-    parts = []
-    if title := figure.layout.title.text:
-        parts.append(_text(title, left, 26, size=15, bold=True))
-    if figure.layout.showlegend is False:
-        return parts
-    at = left
-    for trace in figure.data:
+def _legend_rows(figure: "Figure", width: float) -> list[list[tuple[float, Any]]]:
+    """The named traces in rows no wider than `width`, each with its distance from the left."""
+    rows: list[list[tuple[float, Any]]] = []
+    at = width + 1
+    for trace in figure.data if figure.layout.showlegend is not False else ():
         if trace.showlegend is False or not trace.name:
             continue
-        if trace.type == "scatter" and "lines" in (trace.mode or "lines"):
-            parts.append(_line([(at, 48), (at + 28, 48)], trace.line.color, 2, trace.line.dash))
-        colour = trace.marker.color or trace.line.color
-        if trace.type == "bar" or "markers" in (trace.mode or ""):
-            parts.append(_marker(at + 14, 48, trace.marker.symbol or "square", colour))
-        parts.append(_text(trace.name, at + 34, 52))
-        at += 34 + 6.6 * len(trace.name) + 22
-    return parts
+        needed = 34 + 6.6 * len(trace.name)
+        if at + needed > width:
+            rows.append([])
+            at = 0
+        rows[-1].append((at, trace))
+        at += needed + 22
+    return rows
+
+
+def _legend(rows: Sequence[Sequence[tuple[float, Any]]], left: float) -> Iterator[str]:
+    for i, row in enumerate(rows):
+        y = 48 + LINE * i
+        for offset, trace in row:
+            at = left + offset
+            if trace.type == "scatter" and "lines" in (trace.mode or "lines"):
+                yield _line([(at, y), (at + 28, y)], trace.line.color, 2, trace.line.dash)
+            colour = trace.marker.color or trace.line.color
+            if trace.type == "bar" or "markers" in (trace.mode or ""):
+                yield _marker(at + 14, y, trace.marker.symbol or "square", colour)
+            yield _text(trace.name, at + 34, y + 4)
 
 
 def _annotations(annotations: Iterable[Any], box: tuple[float, ...]) -> list[str]:

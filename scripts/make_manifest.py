@@ -21,6 +21,12 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
     "runs/labels_memory.json": (
         "python scripts/measure_memory_labels.py --json data/runs/labels_memory.json", 0),
+    "runs/benchmark_labels_tiny.json": (
+        "python scripts/benchmark_labels.py --threads 1 --clock cpu "
+        "--json data/runs/benchmark_labels_tiny.json", 7),
+    "runs/benchmark_labels_100m.json": (
+        "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
+        "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }

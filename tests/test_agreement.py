@@ -60,3 +60,22 @@ def test_two_annotators_files_are_paired_step_by_step(tmp_path):
     assert (trace.steps, step, x, y, trace.source) == (pens.steps, 1, 0, 1, "ana")
     assert agreement.cohen_kappa(pairs.a, pairs.b).observed == 0.75
     assert agreement.paired([], [sums]).a == ()
+
+
+def test_a_comparison_shows_what_both_say_of_each_trace_they_differ_on():
+    sums = Trace(Problem("", "1 + 1?", "2", ""), ("1 + 1 = 2", "so 2"), True)
+    pens = Trace(Problem("", "<b>3</b> pens at 2?", "6", ""), ("3 * 2 = 5", "odd", "so 5"), True)
+    both = agreement.compare(
+        [sums.with_labels([1, 1], "ana"), pens.with_labels([-1, 0, -1], "ana")],
+        [sums.with_labels([1, 1], "ben"), pens.with_labels([-1, 1, None], "ben")],
+        names=("Ana", "<i>Ben</i>"))
+    (view,) = both.traces()
+    assert view.notes == ("both wrong", "Ana neutral, <i>Ben</i> right",
+                          "not labelled by both")
+    assert view.labels == (-1, None, None)
+    assert "both labelled 4 steps and differ on 1: kappa" in str(both)
+    assert "1 steps have one label only" in str(both)
+    page = both._repr_html_()
+    assert "<i>" not in page and "<b>" not in page and page.count("<table") == 1
+    with pytest.raises(ValueError, match="no step that both labelled"):
+        agreement.compare([sums], [pens])

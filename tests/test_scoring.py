@@ -109,3 +109,10 @@ def test_the_threshold_rule_names_the_first_step_below(scores, threshold):
     before = scores if found is None else scores[:found]
     assert all(score >= threshold for score in before)
     assert found is None or scores[found] < threshold
+
+
+def test_uncertainty_is_that_of_the_least_certain_step():
+    assert scoring.uncertainty([0.0, 1.0]) == 0
+    assert scoring.uncertainty([0.9, 0.3, 1.0]) == pytest.approx(0.6)
+    with pytest.raises(ValueError, match="at least one scored step"):
+        scoring.uncertainty([])

@@ -1,8 +1,12 @@
 """The step annotator without a browser: what goes over, what is saved, what comes back."""
 
 import json
+import os
+import random
 import re
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ pytest.importorskip("anywidget")
 
 from test_markup import DARK, LIGHT, contrast
 
+from prmlab.datasets import prm800k, stepwise
 from prmlab.markup import COLOURS
 from prmlab.traces import Problem, Trace
 from prmlab.widgets.step_annotator import STATIC, StepAnnotator
@@ -201,3 +206,75 @@ def test_colours_of_every_widget_are_the_theme_s_and_have_contrast(css):
     rules = re.findall(r"([^{}]+)\{", re.sub(r"@media[^{]*", "", text))
     for selector in ",".join(rules).split(","):
         assert own in selector or not selector.strip(), selector
+
+
+def test_the_most_uncertain_trace_comes_first(path):
+    annotator = StepAnnotator(TRACES, path, scores=[[0.9, 1, 0], [0.4, 1]],
+                              labels=[[1, None, None], [-1, None]])
+    assert [row["problem"] for row in annotator.traces] == ["2 + 2?", "Solve 2x + 5 = 15."]
+    assert annotator.labels == [[-1, None], [1, None, None]]
+    assert [t.problem.id for t in annotator.labelled_traces()] == ["b", "a"]
+    assert "0.4" not in json.dumps(annotator.get_state(), default=str)  # no score is shown
+    with pytest.raises(ValueError, match=r"one number per step .* got lists of \[3, 1\]"):
+        StepAnnotator(TRACES, path, scores=[[0.9, 1, 0], [0.4]])
+
+
+def test_exports_are_read_again_by_the_datasets(path, tmp_path):
+    annotator = StepAnnotator(TRACES, path, labels=[[1, 0, -1], [None, None]], labeler="me")
+    assert annotator.export(tmp_path / "trl", form="trl", neutral="wrong") == 1
+    (trl,) = stepwise.read(tmp_path / "trl")
+    assert (trl.steps, trl.labels) == (TRACES[0].steps, (1, -1, -1))
+    assert annotator.export(tmp_path / "openai", form="prm800k") == 1
+    (openai,) = prm800k.read(tmp_path / "openai", neutral="keep")
+    assert (openai.labels, openai.source) == ((1, 0, -1), "me")
+    with pytest.raises(ValueError, match='form must be "prm800k", or "trl" with neutral'):
+        annotator.export(tmp_path / "x", form="trl")
+    annotator.labels = [[None] * 3, [None] * 2]
+    with pytest.raises(ValueError, match="nothing to export"):
+        annotator.export(tmp_path / "x", form="prm800k")
+    assert not (tmp_path / "x").exists()
+
+
+def label_on_and_on(path, pipe):
+    """Take up the labels on disk and add one after the other, telling `pipe` of each."""
+    annotator = StepAnnotator([Trace(Problem(str(i), f"problem {i}", "1", "x"), tuple("abcdefghij"))
+                               for i in range(40)], path)
+    rows = [list(row) for row in annotator.labels]
+    n = sum(label is not None for row in rows for label in row)
+    while n < 400:
+        os.write(pipe, b"%d\n" % n)
+        rows[n // 10][n % 10] = (n * n) % 3 - 1
+        n += 1
+        annotator.labels = [list(row) for row in rows]
+        assert not annotator.error
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_twenty_kills_in_mid_save_lose_nothing(path):
+    """After each SIGKILL the file holds all labels reported as saved, and at most one more."""
+    rng, n_saved = random.Random(4), 0
+    for _ in range(20):
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if not child:
+            label_on_and_on(path, theirs)
+            os._exit(0)
+        os.close(theirs)
+        with os.fdopen(ours) as said:
+            begun = int(said.readline())
+            assert begun == n_saved  # what the last one left is taken up
+            for _ in range(rng.randrange(4)):
+                begun = int(said.readline())
+            time.sleep(rng.random() * 0.01)
+            os.kill(child, signal.SIGKILL)
+            reported = int((said.read().split() or [begun])[-1])
+        os.waitpid(child, 0)
+        found = [] if not path.exists() else [
+            step["completions"][0]["rating"] for line in read(path)
+            for step in line["label"]["steps"]]
+        labels = [label for label in found if label is not None]
+        n_saved = len(labels)
+        assert reported <= n_saved <= reported + 1
+        assert labels == [(n * n) % 3 - 1 for n in range(n_saved)]
+    assert n_saved > 20

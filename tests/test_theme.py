@@ -107,6 +107,19 @@ def test_points_stand_where_the_axes_say():
     assert [float(dot.get("cy")) for dot in dots] == [150, 200, 100]
 
 
+def test_a_long_legend_wraps_and_the_picture_grows():
+    fig = line(name="x" * 60)
+    one = svg.picture(fig)
+    fig.add_scatter(x=[1, 2], y=[1, 1], name="y" * 60, line={"color": "#123456"})
+    two = svg.picture(fig)
+    names = {t.text: (float(t.get("x")), float(t.get("y")))
+             for t in ET.fromstring(two).iter(SVG + "text")}
+    assert names["x" * 60][0] == names["y" * 60][0]
+    assert names["y" * 60][1] == names["x" * 60][1] + svg.LINE
+    heights = [float(ET.fromstring(page).get("height")) for page in (one, two)]
+    assert heights[1] == heights[0] + svg.LINE
+
+
 def test_missing_points_are_left_out():
     fig = theme.figure()
     fig.add_scatter(x=[1, 2, 3], y=[1, None, float("nan")], mode="markers")

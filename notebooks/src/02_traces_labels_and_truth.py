@@ -26,7 +26,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from IPython.display import HTML
 
-from prmlab import agreement, checker, claims, exercises, plots, problems, theme
+from prmlab import agreement, checker, claims, exercises, plots, problems, scoring, theme
+from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace, split_steps, to_frame
 from prmlab.verdicts import REASONS
@@ -293,8 +294,8 @@ my_prediction = {"traces with a wrong step": ..., "agreement": ...}
 
 # %% [markdown]
 # Click the first step, then use the keyboard: **1** right, **2** neutral, **3**
-# wrong, **0** clears. Arrow keys move between steps and traces. Label what follows
-# from a wrong number as wrong too, as the checker does.
+# wrong, **0** clears, **u** takes the last label back. Arrow keys move between steps
+# and traces. Label what follows from a wrong number as wrong too, as the checker does.
 #
 # Every label is saved the moment you give it, in `runs/02_labels.jsonl` beside
 # this notebook.
@@ -472,6 +473,59 @@ print(f"{len(differ)} differences")
 # the label, or a different idea of *neutral* or of *carried*. If you find one that
 # is neither, please report it: it would be a bug.
 #
+# ## Two labellers
+#
+# Usually there is no exact checker. Then a second labeller is the only check there
+# is: both label the same traces without seeing the other's labels, and what they
+# differ on is talked over. Here a second SIMULATED reader, as hurried as the first,
+# joins. Both overlook a third of the wrong steps, each a different third.
+#
+# **Predict:** will their kappa be higher or lower than that of one of them with the
+# truth?
+
+# %%
+first, second = ([t.with_labels(row, source=f"SIMULATED {seed}") for t, row
+                  in zip(live, simulated_labels(live, seed))] for seed in (1, 2))
+exact = [t.with_labels([v.label for v in checker.check(t)], "exact") for t in live]
+both = agreement.compare(first, second, names=("One", "Two"), seed=SEED)
+print(agreement.compare(first, exact, names=("One", "the checker"), seed=SEED))
+print(both)
+assert both.kappa.kappa < agreement.compare(first, exact).kappa.kappa
+both
+
+# %% [markdown]
+# Two hurried readers agree less with each other than either does with the truth,
+# because the mistakes of both count. Turned round: a high kappa between two people
+# says little where both make the *same* mistakes. Give your own labels and a
+# friend's file to `agreement.compare` (`datasets.prm800k.read` reads it).
+#
+# ## Which trace first?
+#
+# Labelling is dear, and most traces teach a PRM nothing new. So let it say where it
+# is unsure, and label there first. With `scores` the annotator sorts the traces that
+# way. It does not show the scores: who sees them tends to agree with them.
+
+# %%
+prm = PRM.load("prm")
+scores = prm.score(live)
+unsure = sorted(map(scoring.uncertainty, scores), reverse=True)
+print(f"of {len(live)} traces the PRM is unsure (above 0.5) of "
+      f"{sum(u > 0.5 for u in unsure)}, sure (below 0.1) of {sum(u < 0.1 for u in unsure)}")
+StepAnnotator(live, "runs/02_unsure_first.jsonl", scores=scores)
+
+# %% [markdown]
+# When you have labelled some, `annotator.export(path, form="trl", neutral="right")`
+# writes them for TRL's stepwise trainers, `form="prm800k"` for anything that reads
+# OpenAI's format. TRL's has no place for a 0, so you must say what it becomes.
+
+# %%
+if annotator.labelled_traces():
+    n = annotator.export("runs/02_trl.jsonl", form="trl", neutral="right")
+    print(n, "traces in runs/02_trl.jsonl")
+else:
+    print("nothing to export yet: label a step above, then run this cell again")
+
+# %% [markdown]
 # ## Human labels
 #
 # It is tempting to call human labels the truth. In BIG-Bench-Mistake (Tyen et al.

@@ -16,6 +16,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from prmlab import scoring
+from prmlab.datasets import prm800k, stepwise
 from prmlab.markup import TraceView, printable
 from prmlab.traces import Trace
 from prmlab.widgets import twin
@@ -33,13 +35,17 @@ class StepAnnotator(anywidget.AnyWidget):
     shown.
 
     Args:
-        traces: what is to be labelled.
+        traces: what is to be labelled, from any source.
         path: the JSONL file; labels in it are taken up again, its other records kept.
         labels: labels to begin with, one list a trace, where the file has none.
         labeler: the name written into the records.
+        scores: a PRM's score of every step, one list a trace: traces then come in the order of
+            `scoring.uncertainty`, the most uncertain first. The scores are not shown: a labeller
+            who sees them agrees with them.
 
     Raises:
-        ValueError: if there is no trace, or labels do not match traces and steps in number.
+        ValueError: if there is no trace, or labels or scores do not match traces and steps in
+            number.
     """
 
     _esm = STATIC / "step_annotator.js"
@@ -54,13 +60,14 @@ class StepAnnotator(anywidget.AnyWidget):
 
     def __init__(self, traces: Sequence[Trace], path: str | Path, *,
                  labels: Sequence[Sequence[int | None]] | None = None,
-                 labeler: str = "reader"):
+                 labeler: str = "reader", scores: Sequence[Sequence[float]] | None = None):
         if not traces:
             raise ValueError("nothing to label: `traces` is empty")
         rows = [[None] * len(trace.steps) for trace in traces] if labels is None else labels
         rows = [[_plain(label) for label in row] for row in rows]
         _check(traces, rows)
-        self._traces = tuple(traces)
+        order = range(len(traces)) if scores is None else _uncertain_first(traces, scores)
+        self._traces, rows = tuple(traces[i] for i in order), [rows[i] for i in order]
         self._file = _LabelFile(Path(path), self._traces, labeler)
         self._lock = threading.Lock()
         damage = ""
@@ -70,7 +77,7 @@ class StepAnnotator(anywidget.AnyWidget):
             damage = _words(error)
         unfinished = (i for i, row in enumerate(rows) if None in row)
         super().__init__(
-            traces=[_shown(trace) for trace in traces],
+            traces=[_shown(trace) for trace in self._traces],
             labels=rows,
             current=next(unfinished, 0),
             error=damage,
@@ -84,6 +91,29 @@ class StepAnnotator(anywidget.AnyWidget):
             for trace, row in zip(self._traces, self.labels, strict=True)
             if any(label is not None for label in row)
         ]
+
+    def export(self, path: str | Path, *, form: str, neutral: str | None = None) -> int:
+        """Write the labelled traces for other tools; returns how many.
+
+        Args:
+            form: "prm800k", or "trl" for TRL's stepwise supervision. The annotator's own file is
+                PRM800K, too; an export holds nothing but these labels.
+            neutral: what a 0 becomes in TRL's format, which has no place for it: "right",
+                "wrong", or "cut" to end a trace before it. PRM800K's authors took it as right.
+
+        Raises:
+            ValueError: if nothing is labelled, `form` is neither, "trl" lacks `neutral`, or as
+                `datasets.stepwise.record`. A file that was there is then left as it was.
+        """
+        done = self.labelled_traces()
+        if not done:
+            raise ValueError("nothing to export: no step has a label yet")
+        if form == "prm800k":
+            return prm800k.write(path, done)
+        if form != "trl" or neutral is None:
+            raise ValueError('form must be "prm800k", or "trl" with neutral="right", "wrong" or '
+                             f'"cut"; got form={form!r}, neutral={neutral!r}')
+        return stepwise.write(path, done, neutral=neutral)
 
     def to_html(self) -> str:
         """A static twin: labels are kept in the page, and downloaded in the same format.
@@ -243,6 +273,16 @@ def _check(traces: Sequence[Trace], rows: Sequence[Sequence[Any]]) -> None:
         for label in row:
             if label is not None and (isinstance(label, bool) or label not in (-1, 0, 1)):
                 raise ValueError(f"a label is +1, 0, -1 or None; trace {i} has {label!r}")
+
+
+def _uncertain_first(traces: Sequence[Trace], scores: Sequence[Sequence[float]]) -> list[int]:
+    """The places of the traces, those first of which the scorer is least sure."""
+    if [len(row) for row in scores] != [len(trace.steps) for trace in traces]:
+        raise ValueError(f"scores must have one number per step of each trace, got lists of "
+                         f"{[len(row) for row in scores][:9]} for traces of "
+                         f"{[len(trace.steps) for trace in traces][:9]} steps")
+    unsure = [scoring.uncertainty(row) if len(row) else 0.0 for row in scores]
+    return sorted(range(len(traces)), key=lambda i: -unsure[i])
 
 
 def _finish(row: Sequence[int | None]) -> str | None:

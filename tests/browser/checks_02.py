@@ -62,6 +62,25 @@ def check_labels_given_by_keyboard_are_saved_at_once(lab):
         lab.screenshot(f"02_annotator-{theme}", theme=theme, cell=ANNOTATOR)
 
 
+def check_a_label_is_taken_back_by_keyboard(lab):
+    section = annotator(lab)
+    before = saved(lab)
+    section.get_by_role("listitem").nth(1).focus()
+    lab.page.keyboard.press("1")
+    expect(section.locator(".prm-saved")).to_contain_text("5 saved in")
+    lab.page.keyboard.press("u")
+    expect(section.locator(".prm-saved")).to_contain_text("4 saved in")
+    expect(section.locator(".prm-live")).to_contain_text("Undone. Step 1 of trace 2: no label.")
+    assert saved(lab) == before
+
+
+def check_two_labellers_are_compared_and_the_unsure_come_first(lab):
+    cell = lab.cell("agreement.compare(first, exact, names")
+    expect(cell.get_by_role("table").first).to_contain_text("One ")
+    expect(lab.cell("02_unsure_first").get_by_role("heading")).to_contain_text("Trace 1 of ")
+    lab.screenshot("02_disagreements", cell="agreement.compare(first, exact, names")
+
+
 def check_the_quiz_by_keyboard(lab):
     quiz = lab.cell('exercises.quiz("02")')
     quiz.get_by_role("radio", name="Neutral").focus()

@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { load } from "./load.mjs";
 
-const { action, count, firstOpen, jsonl, withLabel } = await load("step_annotator");
+const { action, count, firstOpen, jsonl, takeBack, withLabel } = await load("step_annotator");
 
 test("keys: 1 right, 2 neutral, 3 wrong, 0 clears; others are left to the page", () => {
   assert.deepEqual(["1", "2", "3", "0"].map((key) => action(key)[1]), [1, 0, -1, null]);
@@ -43,4 +43,22 @@ test("jsonl writes the records of labelled traces as Python does", () => {
   assert.equal(last.label.finish_reason, "solution");
   assert.equal(last.timestamp, "now");
   assert.equal(text.split("\n").length, 3);
+});
+
+test("takeBack gives the latest change that still stands, and forgets later ones", () => {
+  const past = [
+    { trace: 0, step: 0, old: null, label: 1 },
+    { trace: 0, step: 1, old: 0, label: -1 },
+    { trace: 5, step: 0, old: null, label: 1 },
+  ];
+  assert.deepEqual(takeBack(past, [[1, -1]]), [0, 1, 0]);
+  assert.equal(past.length, 1);
+  assert.equal(takeBack(past, [[null, 0]]), null); // cleared elsewhere since
+  assert.equal(past.length, 0);
+});
+
+test("control and z undoes, and no other key with control is taken", () => {
+  assert.deepEqual(action("z", true), action("u"));
+  assert.equal(action("1", true), null);
+  assert.equal(action("z"), null);
 });

@@ -12,13 +12,26 @@ const KEYS = {
   Backspace: ["label", null], Delete: ["label", null],
   ArrowDown: ["step", 1], j: ["step", 1], ArrowUp: ["step", -1], k: ["step", -1],
   n: ["trace", 1], ArrowRight: ["trace", 1], p: ["trace", -1], ArrowLeft: ["trace", -1],
+  u: ["undo", 1],
 };
+const PAST = new WeakMap(); // of each model what was changed: it outlives the views
 
 // Pure: no DOM, no model. Tested by tests/js/step_annotator.test.mjs.
 
-/** What a key asks for: ["label", value], ["step", ±1], ["trace", ±1], or null. */
-export function action(key) {
+/** What a key asks for: ["label", value], ["step", ±1], ["trace", ±1], ["undo", 1], or null. */
+export function action(key, command = false) {
+  if (command) return key === "z" ? KEYS.u : null;
   return Object.hasOwn(KEYS, key) ? KEYS[key] : null;
+}
+
+/** The latest change whose label still stands, as [trace, step, what was before]; it is taken
+ * off `past`, and so are later ones that something else has changed since. */
+export function takeBack(past, labels) {
+  while (past.length) {
+    const { trace, step, old, label } = past.pop();
+    if (labels[trace]?.[step] === label) return [trace, step, old];
+  }
+  return null;
 }
 
 /** The labels with one of them changed; the old lists are left as they are. */
@@ -79,15 +92,16 @@ function render({ model, el }) {
   const title = make("h3");
   const back = makeButton("prm-nav", "← Previous", () => goTrace(-1));
   const next = makeButton("prm-nav", "Next →", () => goTrace(1));
+  const undoes = makeButton("prm-nav", "Undo", undo);
   const meter = make("progress");
   meter.setAttribute("aria-label", "Steps labelled in all traces");
-  head.append(title, meter, back, next);
+  head.append(title, meter, undoes, back, next);
   const problem = make("p", "prm-problem");
   const list = make("ol");
   list.setAttribute("aria-label", "Steps");
   const keys = make("p", "prm-keys");
   for (const [key, does] of [["1", "right"], ["2", "neutral"], ["3", "wrong"], ["0", "clear"],
-    ["↑ ↓", "step"], ["← →", "trace"]]) {
+    ["u", "undo"], ["↑ ↓", "step"], ["← →", "trace"]]) {
     keys.append(make("kbd", "", key), ` ${does}  `);
   }
   const foot = make("footer");
@@ -101,6 +115,8 @@ function render({ model, el }) {
   root.append(head, problem, list, keys, foot, alert);
   el.append(root);
 
+  if (!PAST.has(model)) PAST.set(model, []);
+  const past = PAST.get(model);
   const at = () => model.get("current");
   const row = () => model.get("labels")[at()];
   const name = (label) => CHOICES.find((choice) => choice.label === label)?.kind ?? "no label";
@@ -123,12 +139,24 @@ function render({ model, el }) {
     set("current", to);
   }
   function choose(which, label) {
-    if (!row().length) return;
+    if (!row().length || row()[which] === label) return;
+    past.push({ trace: at(), step: which, old: row()[which], label });
     step = label === null ? which : Math.min(which + 1, row().length - 1);
     set("labels", withLabel(model.get("labels"), at(), which, label));
     const { done, total } = count([row()]);
     const rest = done === total ? "This trace is done." : `${done} of ${total} labelled.`;
     say(`Step ${which}: ${name(label)}. ${rest}`);
+  }
+  function undo() {
+    const taken = takeBack(past, model.get("labels"));
+    if (!taken) return say("Nothing to undo.");
+    const [trace, which, old] = taken;
+    if (trace !== at()) set("current", trace);
+    set("labels", withLabel(model.get("labels"), trace, which, old));
+    step = which;
+    draw();
+    list.children[step]?.focus();
+    say(`Undone. Step ${which} of trace ${trace + 1}: ${name(old)}.`);
   }
   function download() {
     const text = jsonl(model.get("records"), model.get("labels"), new Date().toISOString());
@@ -177,6 +205,7 @@ function render({ model, el }) {
     meter.value = all.done;
     back.disabled = at() === 0;
     next.disabled = at() === n - 1;
+    undoes.disabled = !past.length;
     problem.replaceChildren(make("bdi", "", model.get("traces")[at()].problem));
     drawSteps();
     if (focus) list.children[step]?.focus();
@@ -193,14 +222,16 @@ function render({ model, el }) {
     alert.hidden = !model.get("error");
   }
   function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const command = event.ctrlKey || event.metaKey;
+    if ((command && event.key !== "z") || event.altKey || event.shiftKey) return;
     event.stopPropagation(); // else JupyterLab's single-key commands act: x would cut the cell
-    const asked = action(event.key);
+    const asked = action(event.key, command);
     if (!asked) return;
     const [what, value] = asked;
     event.preventDefault();
     if (what === "label") choose(step, value);
     else if (what === "step") goStep(step + value);
+    else if (what === "undo") undo();
     else goTrace(value);
   }
 
