@@ -28,7 +28,7 @@ from prmlab.sampling import LocalPolicy
 from prmlab.traces import Trace
 
 POLICIES = ("policy", "policy-weak", "policy-strong")
-MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (4, 8, 16, 32), (7,)
+MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (8, 16), (7,)
 REFERENCE = 16  # rollouts of each prefix that the other methods are compared with
 KEPT = ROOT / "runs" / "label_error"
 
@@ -40,7 +40,7 @@ def until_right(traces: Sequence[Trace], policy: LocalPolicy, *, n_rollouts: int
         n_rollouts, step=2, confidence=0.99), **options)
 
 
-METHODS = {"fixed": labels.monte_carlo, "adaptive": partial(labels.monte_carlo, adaptive=True),
+METHODS = {"adaptive": partial(labels.monte_carlo, adaptive=True),
            "adaptive, until right": until_right, "bisect": labels.bisect, "tree": labels.tree,
            "tree, traces counted": partial(labels.tree, count_traces=True)}
 

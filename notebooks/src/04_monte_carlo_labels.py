@@ -459,7 +459,7 @@ best_rule.assign(best=best_rule.idxmax(axis=1)).round(3)
 PROGRAM = """
 import sys
 from prmlab import labels, toys
-made = [toys.trace(p, "+-++") for p in toys.make(4000, length=4)]
+made = [toys.trace(p, "+-++") for p in toys.make(2000, length=4)]
 for _ in labels.monte_carlo(made, toys.ToyPolicy(0.9, 0.1), n_rollouts=8,
                             journal=sys.argv[1]):
     pass
@@ -479,7 +479,7 @@ print(f"{n_lines - 1:,} labelled traces on disk")
 # %%
 # NBVAL_CHECK_OUTPUT
 with journal.open("ab") as file:  # and a line torn in half, as a power cut leaves it
-    file.write(b'{"trace": 3999, "steps": [{"la')
+    file.write(b'{"trace": 1999, "steps": [{"la')
 for path in (journal, folder / "undisturbed.jsonl"):
     subprocess.run([sys.executable, "-c", PROGRAM, str(path)], check=True,
                    stderr=subprocess.DEVNULL)
@@ -553,19 +553,22 @@ saving = replace(claim, tokens=budget.rest(claim.tokens, int(claim.steps)),
 CostCalculator(saving, budget.PUBLISHED)
 
 # %% [markdown]
-# And here? What one core of the machine that recorded the labels above took, tokens
-# read and written:
+# And here? One core, the tiny policy, the same traces labelled by the loop that one
+# writes first (a call of `generate` a rollout) and by this package, recorded:
 
 # %%
+speeds = json.loads(catalog.path("runs/benchmark_labels_tiny.json").read_text())
+print(speeds["hardware"])
+written = {name: np.median(runs) for name, runs in speeds["new_tokens_per_s"].items()}
+for name in ("textbook", "generate", "here"):
+    print(f"{name:9} {written[name]:8,.0f} tokens/s, "
+          f"{np.median(speeds['labels_per_s'][name]):6.1f} labels/s")
 own = next(s for s in sources["sources"] if s["name"] == "Monte Carlo, hard")
-speed = own["tokens"] / own["core seconds"]
-print(f"{own['generations']:,} rollouts, {own['tokens']:,} tokens, "
-      f"{own['core seconds']} s: {speed:,.0f} tokens/s, "
-      f"{own['generations'] / own['labels']['labels']:.1f} rollouts a label")
-here = budget.Device("policy, one core", speed, 0.05, "data/runs/label_sources.json")
 ours = replace(claim, tokens=own["tokens"] / own["generations"])
-print(f"the claim's {claim.generations:,.0f} generations, by the tiny policy here: "
-      f"{budget.bill(ours, here).hours:,.1f} hours of one core")
+for name in ("textbook", "here"):
+    core = budget.Device(name, written[name], 0.05, "recorded")
+    print(f"the claim's generations by the tiny policy, {name}: "
+          f"{budget.bill(ours, core).hours:,.0f} hours of one core")
 
 # %% [markdown]
 # For real models the call stays the same, and two arguments change. The policy is
