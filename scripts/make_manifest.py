@@ -27,6 +27,8 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_labels_100m.json": (
         "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
+    "runs/label_sources.json": ("python scripts/record_label_sources.py", 1),
+    "runs/label_error.json": ("python scripts/record_label_error.py", 1),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }

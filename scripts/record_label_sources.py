@@ -2,8 +2,8 @@
 
 The same traces of `policy` (the first of data/traces/train.jsonl) are labelled by the exact
 checker, by Monte Carlo (soft and hard, by `policy` itself and by `policy-strong`), by a judge
-(`prm-large`), and by the consensus of Monte Carlo and judge; two controls have as few traces as the
-consensus keeps. A PRM is trained from `verifier-base` on each, several seeds each. Validation
+(`prm-large`), and by the consensus of Monte Carlo and judge. The consensus has fewer traces, and no
+labels after the first error: two controls have as few traces, one exact labels to the first error. A PRM is trained from `verifier-base` on each, several seeds each. Validation
 traces, with exact labels, choose learning rate (with the first seed) and threshold; test traces,
 the same for all, give first-error F1 and best-of-16, and their paired differences from the PRM of
 exact labels, over problems.
@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -25,7 +26,7 @@ from record_learning import Sampled
 
 from prmlab import labels, metrics, problems, scoring, thresholds, traces, training
 from prmlab.curves import best_of_n_curve
-from prmlab.evidence import Labelled, total
+from prmlab.evidence import Labelled, StepLabel, total
 from prmlab.intervals import percentiles, resample_weights
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
@@ -82,8 +83,16 @@ def sources(data: Sequence[Trace]) -> dict[str, dict]:
             "Monte Carlo, soft": made(weak, weak_seconds, "soft"),
             "Monte Carlo, strong policy": made(strong, strong_seconds),
             "judge": made(judged, judge_seconds), "consensus": both,
+            "exact, to first error": made([cut(row) for row in exact], 0),
             "Monte Carlo, fewer traces": made([weak[i] for i in few], weak_seconds),
             "exact, fewer traces": made([exact[i] for i in few], 0)}
+
+
+def cut(row: Labelled) -> Labelled:
+    """The same without labels after the first error, as consensus and human labellers leave it."""
+    n_kept = len(row.steps) if row.first_error is None else row.first_error + 1
+    return replace(row, steps=tuple(step if s < n_kept else StepLabel()
+                                    for s, step in enumerate(row.steps)))
 
 
 def quality(rows: Sequence[Labelled], truth: dict[tuple, Labelled]) -> dict:
@@ -149,11 +158,11 @@ class Measured:
             [scoring.aggregate(s, how) for s in one["scores"]]).reshape(test.right.shape),
             ns=[N_SAMPLES]).per_problem[:, 0] for one in found], axis=0) for how in AGGREGATES}
 
-    def f1(self, weights: np.ndarray) -> np.ndarray:
-        """The mean of its seeds' F1, for each row of weights over problems."""
+    def f1s(self, weights: np.ndarray) -> np.ndarray:
+        """Each seed's F1 for each row of weights over problems, [seeds, rows]."""
         sums = [weights @ counts for counts in self.counts]
-        return np.mean([metrics.harmonic_mean(s[:, 0] / s[:, 1], s[:, 2] / s[:, 3])
-                        for s in sums], axis=0)
+        return np.array([metrics.harmonic_mean(s[:, 0] / s[:, 1], s[:, 2] / s[:, 3])
+                         for s in sums])
 
 
 def figures(measured: Measured, base: Measured) -> dict:
@@ -164,10 +173,11 @@ def figures(measured: Measured, base: Measured) -> dict:
     def triple(values: np.ndarray) -> list[float]:
         return rounded([values[0], *percentiles(values[1:], 0.95)])
 
-    by = {"f1": (measured.f1(weights), base.f1(weights)),
+    by = {"f1": (measured.f1s(weights).mean(axis=0), base.f1s(weights).mean(axis=0)),
           **{f"best of {N_SAMPLES}, {how}": (weights @ measured.best[how],
                                              weights @ base.best[how]) for how in AGGREGATES}}
     return {name: triple(own) for name, (own, _) in by.items()} | {
+        "f1 by seed": rounded(measured.f1s(weights)[:, 0]),
         "less exact": {name: triple(own - other) for name, (own, other) in by.items()}}
 
 

@@ -419,9 +419,10 @@ print(f"\nThe paradox, for hard Monte Carlo labels: {paradox or 'not confirmed'}
 
 # %% [markdown]
 # Mind what was and was not shown. *Not told apart* is no proof of equality: the
-# interval says how large a difference may have gone unseen. And the consensus filter
-# kept fewer traces, so hold it against its controls, which are as few: what it
-# loses may be the number, and what it wins the filter.
+# interval says how large a difference may have gone unseen. And the consensus differs
+# in three ways at once: its labels, fewer traces, and nothing labelled after the
+# first error. Hold it against its controls, which change one at a time, before you
+# praise or blame the filter.
 #
 # Which labels were behind them, and what did they cost?
 
