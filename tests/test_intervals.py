@@ -1,5 +1,6 @@
 """Wilson's interval and the bootstrap against known standard errors."""
 
+from math import comb
 from statistics import NormalDist
 
 import pytest
@@ -38,3 +39,26 @@ def test_bootstrap_mean_matches_the_standard_error():
     assert intervals.bootstrap_mean(values, seed=1, draws=4000) != estimate
     with pytest.raises(ValueError, match="finite numbers"):
         intervals.bootstrap_mean([])
+
+
+@pytest.mark.parametrize(("n_right", "n", "low", "high"), [
+    (0, 5, 0.0, 1 - 0.025**(1 / 5)), (5, 5, 0.025**(1 / 5), 1.0), (1, 1, 0.025, 1.0),
+    (1, 2, 1 - 0.975**0.5, 0.975**0.5), (7, 20, 0.15391, 0.59219), (5, 10, 0.18709, 0.81291),
+])
+def test_clopper_pearson_by_hand_and_from_tables(n_right, n, low, high):
+    assert intervals.clopper_pearson(n_right, n) == pytest.approx((low, high), abs=6e-6)
+
+
+@pytest.mark.parametrize("rate", [0.03, 0.3, 0.5, 0.88])
+@pytest.mark.parametrize("n", [1, 8, 33])
+def test_clopper_pearson_covers_at_least_as_often_as_it_says(rate, n):
+    ends = [intervals.clopper_pearson(k, n) for k in range(n + 1)]
+    covered = sum(comb(n, k) * rate**k * (1 - rate)**(n - k)
+                  for k, (low, high) in enumerate(ends) if low <= rate <= high)
+    assert covered >= 0.95
+
+
+@pytest.mark.parametrize(("n_right", "n"), [(-1, 3), (4, 3), (0, 0)])
+def test_clopper_pearson_refuses_what_is_no_count(n_right, n):
+    with pytest.raises(ValueError, match="need 0 <= n_right <= n"):
+        intervals.clopper_pearson(n_right, n)

@@ -1,1 +1,1 @@
-"""Widgets, one module each: `step_annotator`, `quiz`."""
+"""Widgets, one module each: `step_annotator`, `quiz`, `rollout_fan`."""
