@@ -156,8 +156,8 @@ def differences(rows: Mapping[str, Sequence[Triple]], measures: Sequence[str], *
         above = [n for n, a in zip(names, low) if a > 0]
         said.append(f"{measure}: below {base} {_listed(below)}, above {_listed(above)}")
     fig.update_layout(margin={"l": 30 + 7 * max(map(len, names)), "t": 56})
-    return theme.Figure(fig, "; ".join(said) + ". Lines are 95 % intervals, paired over "
-                        "problems; the dotted line is no difference.")
+    return theme.Figure(fig, "; ".join(said) + ". Lines are 95 % intervals of the "
+                        "difference; the dotted line is none.")
 
 
 def _binned(counts: Sequence[int]) -> list[float]:

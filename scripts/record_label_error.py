@@ -28,7 +28,7 @@ from prmlab.sampling import LocalPolicy
 from prmlab.traces import Trace
 
 POLICIES = ("policy", "policy-weak", "policy-strong")
-MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (8, 16), (7,)
+MOST, NS, BUDGETS, SEEDS = 64, (1, 2, 4, 8, 16, 32, 64), (4, 6, 8, 12, 16), (7,)
 REFERENCE = 16  # rollouts of each prefix that the other methods are compared with
 KEPT = ROOT / "runs" / "label_error"
 
