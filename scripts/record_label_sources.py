@@ -197,7 +197,7 @@ def main() -> None:
     """Label, train, measure."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--problems", type=int, default=150)
     args = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
