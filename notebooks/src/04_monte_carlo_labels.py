@@ -700,7 +700,8 @@ exercises.quiz("04")
 #
 # Any problem with an answer will do, and any steps. Put in yours, and ask how sure
 # this policy is after each. With `LocalPolicy.load("owner/name")`, or with an
-# `EndpointPolicy`, it is your own model that plays on.
+# `EndpointPolicy`, it is your own model that plays on. The first line below is wrong.
+# Guess its value before you look.
 
 # %%
 problem = traces.Problem("mine", "Solve 2x + 5 = 15.", "5", "equations")
