@@ -7,6 +7,7 @@ computes no metric.
 Letters: `R` rollouts of each prefix, `P` points of a curve.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,10 +96,16 @@ def error_by_cost(fixed: Mapping[str, Any], methods: Mapping[str, Any], *,
         ValueError: as `plots.best_of_n`.
     """
     curves = {"fixed": fixed, **methods}
-    drawn = plots.best_of_n(curves, title=title, x_title="rollouts per trace", y_title=y_title)
+    drawn = plots.best_of_n({"fixed": fixed}, title=title, x_title="rollouts per trace",
+                            y_title=y_title)
+    for name, style in list(theme.styles(curves).items())[1:]:
+        drawn.figure.add_scatter(**_with_bars(name, curves[name], style))
+    drawn.figure.update_layout(showlegend=True)
     most = max(max(curve["n"]) for curve in curves.values())
     ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if t <= 1.3 * most]
-    drawn.figure.update_xaxes(tickvals=ticks, ticktext=[str(t) for t in ticks])
+    least = min(min(curve["n"]) for curve in curves.values())
+    drawn.figure.update_xaxes(tickvals=ticks, ticktext=[str(t) for t in ticks],
+                              range=[math.log10(0.9 * least), math.log10(1.1 * most)])
     highest = max(max(curve["high"]) for curve in curves.values())
     drawn.figure.update_yaxes(range=[0, 1.08 * highest], tickvals=None)
     at = fixed["n"].index(reference) if reference in fixed["n"] else len(fixed["n"]) - 1
@@ -111,7 +118,8 @@ def error_by_cost(fixed: Mapping[str, Any], methods: Mapping[str, Any], *,
                         f"{curve['n'][i] / fixed['n'][at]:.0%} of that")
         else:
             said.append(f"{name} {min(curve['mean']):.1%} at best")
-    return theme.Figure(drawn.figure, "; ".join(said) + ". Bands are 95 % intervals.")
+    return theme.Figure(drawn.figure, "; ".join(said) + ". The band and the vertical lines are 95 % "
+                        "intervals.")
 
 
 def differences(rows: Mapping[str, Sequence[Triple]], measures: Sequence[str], *,
@@ -160,6 +168,17 @@ def differences(rows: Mapping[str, Sequence[Triple]], measures: Sequence[str], *
                         "difference; the dotted line is none.")
 
 
+def _with_bars(name: str, curve: Mapping[str, Any], style: theme.Style) -> dict[str, Any]:
+    """A line with vertical intervals, as arguments of `add_scatter`."""
+    mean, low, high = (curve[column] for column in ("mean", "low", "high"))
+    return {"x": curve["n"], "y": mean, "name": name, "mode": "lines+markers",
+            "line": {"color": style.colour, "dash": style.dash, "width": 2},
+            "marker": {"color": style.colour, "symbol": style.symbol, "size": 8},
+            "error_y": {"array": [h - m for m, h in zip(mean, high)], "thickness": 1, "width": 0,
+                        "arrayminus": [m - a for m, a in zip(mean, low)], "color": style.colour},
+            "hovertemplate": "%{y:.3f} at %{x:.0f}<extra>" + name + "</extra>"}
+
+
 def _binned(counts: Sequence[int]) -> list[float]:
     """Shares of prefixes by value, in `_BINS`."""
     n, all_of = len(counts) - 1, sum(counts)
@@ -171,4 +190,4 @@ def _binned(counts: Sequence[int]) -> list[float]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "none"
+    return ", ".join(f'"{name}"' for name in names) if names else "none"

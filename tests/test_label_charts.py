@@ -46,10 +46,10 @@ def test_sentences_say_the_numbers():
         "ones 30.0% reach the right answer at least once, 20.0% in half of the rollouts or more.")
     assert figures["cost"].alt == (
         "Fixed misses 20.0% at 20 rollouts per trace; bisect 19.0% at 8, 40% of that; tree "
-        "50.0% at best. Bands are 95 % intervals.")
+        "50.0% at best. The band and the vertical lines are 95 % intervals.")
     assert figures["differences"].alt.startswith(
-        "F1: below exact labels Monte Carlo, above none; best of 16: below exact labels none, "
-        "above judge.")
+        'F1: below exact labels "Monte Carlo", above none; best of 16: below exact labels none, '
+        'above "judge".')
     assert "falls from 0.30 at n = 1 to 0.10 at n = 4" in figures["rollouts"].alt
 
 
