@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prmlab import agreement, banks, curves, metrics, rules, scoring
-from prmlab.checks import nb01, nb02, nb03
+from prmlab import agreement, banks, budget, curves, metrics, rules, scoring
+from prmlab.checks import nb01, nb02, nb03, nb04
+from prmlab.evidence import StepLabel
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "data" / "course").glob("*.json"))
@@ -79,6 +80,10 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "03/q_ln2": lambda: nb03._loss([0.0, 0.0], [1, -1], "hard"),
     "03/q_ece": lambda: metrics.calibration([0.9] * 100, [1] * 70 + [0] * 30).ece,
     "03/q_trap": lambda: trap(32),
+    "04/q_missed": lambda: nb04._called_wrong(0.1, 8),
+    "04/q_se": lambda: StepLabel(1, 0.25, 16).standard_error,
+    "04/q_bisect": lambda: math.ceil(math.log2(15 + 1)),
+    "04/q_generations": lambda: budget.Plan(1000, 8, 6, 16, tokens=1).generations / 1000,
     "07/q_textbook": lambda: scoring.find_error_step([0.95, 0.88, 0.72, 0.05, 0.02]),
     "07/q_half": lambda: scoring.find_error_step([0.9, 0.8, 0.4, 0.1]),
     "07/q_chances": lambda: rules.chances(np.array([0.9, 0.5, 0.8]))[1],
