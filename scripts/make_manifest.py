@@ -37,6 +37,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/measure_smollm2.py --problems 10 --lora 2 --json data/runs/smollm2.json", 0),
     "runs/label_sources.json": ("python scripts/record_label_sources.py", 1),
     "runs/label_error.json": ("python scripts/record_label_error.py", 1),
+    "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }

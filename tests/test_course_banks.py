@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prmlab import agreement, banks, budget, curves, metrics, rules, scoring
-from prmlab.checks import nb01, nb02, nb03, nb04
+from prmlab.checks import nb01, nb02, nb03, nb04, nb05
 from prmlab.evidence import StepLabel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +84,9 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "04/q_se": lambda: StepLabel(1, 0.25, 16).standard_error,
     "04/q_bisect": lambda: math.ceil(math.log2(15 + 1)),
     "04/q_generations": lambda: budget.Plan(1000, 8, 6, 16, tokens=1).generations / 1000,
+    "05/q_middle": lambda: nb05._best_of([False, True, False], [0.1, 0.5, 0.9], 2),
+    "05/q_spread": lambda: nb05._spread([0.5] * 100),
+    "05/q_weighted": lambda: float(*nb05._vote(["5", "5", "7", None], [0.3, 0.4, 0.6, 0.9])),
     "07/q_textbook": lambda: scoring.find_error_step([0.95, 0.88, 0.72, 0.05, 0.02]),
     "07/q_half": lambda: scoring.find_error_step([0.9, 0.8, 0.4, 0.1]),
     "07/q_chances": lambda: rules.chances(np.array([0.9, 0.5, 0.8]))[1],

@@ -18,7 +18,7 @@ FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
                  "claims", "families", "problems", "checker", "datasets", "rules", "scoring",
                  "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
-                 "benchmarks", "agreement", "budget"),
+                 "benchmarks", "agreement", "budget", "samples"),
     "1 algorithms": ("protocols", "recorded_scores", "usage", "bars", "endpoints", "toys",
                      "trees", "evidence", "journal", "estimates", "growing", "choosing",
                      "lockstep", "search", "compute", "scorers", "judging", "executors",
@@ -27,7 +27,7 @@ FLOORS = {
                    "decoding", "sampling", "verifiers", "public_prms", "rewards",
                    "prefix_memory", "targets", "packing", "batches", "gauges", "stepping",
                    "validating", "loop", "training"),
-    "3 pictures": ("svg", "theme", "plots", "forests", "label_charts", "widgets"),
+    "3 pictures": ("svg", "theme", "plots", "forests", "label_charts", "forest", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "commands", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
