@@ -27,6 +27,8 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_labels_100m.json": (
         "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
+    "runs/smollm2.json": (
+        "python scripts/measure_smollm2.py --problems 10 --lora 2 --json data/runs/smollm2.json", 0),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }

@@ -20,10 +20,10 @@ FLOORS = {
                  "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
                  "benchmarks",
                  "agreement"),
-    "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
+    "1 algorithms": ("protocols", "recorded_scores", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
-    "2 learning": ("tokens", "checkpoints", "muon", "pretrained", "attention", "decoding",
-                   "sampling", "rewards", "public_prms", "training"),
+    "2 learning": ("tokens", "checkpoints", "muon", "gguf_files", "pretrained", "attention", "decoding",
+                   "sampling", "verifiers", "public_prms", "rewards", "training"),
     "3 pictures": ("svg", "theme", "plots", "widgets"),
     "top": ("banks", "progress", "checks", "exercises", "doctor", "__main__"),
 }
