@@ -5,7 +5,7 @@
 FOLDER holds the files as `prmlab.datasets.public.fetch` or their authors name them: BIG-Bench-
 Mistake (`*multistep_arithmetic.jsonl` and its like), PRMBench (`*prmbench*.jsonl`), and a recorded
 best-of-N run (`crucible*.json`); what is not there is left out, and said. Judged are the first
-error (ProcessBench's F1), every step (PRMScore) and the order of steps (AUROC), by three judges
+error (ProcessBench's F1), every step (PRMScore) and the order of steps (AUROC), by four judges
 that read nothing, by the arithmetic checker, and with --prm by a PRM: on the traces that it can
 read, which are counted, with the checker beside it on those same traces. Every figure has a 95 %
 bootstrap interval over traces or problems (an accuracy Wilson's). Without a PRM it takes ten
@@ -49,6 +49,11 @@ def random_place(traces: Sequence[Trace]) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [np.where(np.arange(len(t.steps)) == rng.integers(-1, len(t.steps)), 0.0, 1.0)
             for t in traces]
+
+
+def later_worse(traces: Sequence[Trace]) -> list[np.ndarray]:
+    """The later a step stands, the lower its score, evenly from 1 to 0; no step is read."""
+    return [1 - np.arange(len(t.steps)) / len(t.steps) for t in traces]
 
 
 def arithmetic(traces: Sequence[Trace]) -> list[np.ndarray]:
@@ -261,7 +266,8 @@ def main() -> None:
         parser.error(f"no folder {args.folder}")
     began = time.time()
     judges: dict[str, Judge] = {"always right": always_right, "always step 0": always_step_0,
-                                "random place": random_place, "arithmetic checker": arithmetic}
+                                "random place": random_place, "the later the worse": later_worse,
+                                "arithmetic checker": arithmetic}
     if args.prm:
         judges |= prm_judges(args.prm)
     command = f"python scripts/measure_human_data.py FOLDER{' --prm ' * bool(args.prm)}"
