@@ -16,8 +16,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
-                 "claims", "families", "problems", "checker", "datasets", "scoring",
-                 "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
+                 "claims", "families", "problems", "checker", "datasets", "rules", "scoring",
+                 "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
+                 "benchmarks",
                  "agreement"),
     "1 algorithms": ("protocols", "recorded_scores", "usage", "bars", "endpoints", "toys", "trees", "search", "evidence",
                      "journal", "estimates", "judging", "executors", "ray_executor", "labels"),
