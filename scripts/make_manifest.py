@@ -28,6 +28,9 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
+    "runs/benchmark_search.json": (
+        "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 1 "
+        "--json data/runs/benchmark_search.json", 21),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 
