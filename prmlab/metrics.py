@@ -56,7 +56,7 @@ class FirstErrorF1:
 
     Args:
         f1: harmonic mean of the two accuracies; 0 if either is 0.
-        low: lower end of the bootstrap interval of `f1` over traces.
+        low: lower end of the bootstrap interval of `f1`, over traces or their problems.
         high: upper end.
         acc_error: share of the traces with an error whose first error was named exactly.
         acc_correct: share of the traces without an error of which none was claimed.
@@ -86,6 +86,7 @@ def first_error_f1(
     predicted: Sequence[int | None],
     true: Sequence[int | None],
     *,
+    groups: Sequence[str] | None = None,
     seed: int = 0,
     level: float = 0.95,
     draws: int = DRAWS,
@@ -98,7 +99,9 @@ def first_error_f1(
     Args:
         predicted: the first step judged wrong, `None` for none; one a trace.
         true: the truth, in the same order.
-        seed, level, draws: of the bootstrap over traces.
+        groups: the problem of each; then the bootstrap draws problems with all their traces,
+            which are alike. Without it every trace counts as independent.
+        seed, level, draws: of the bootstrap.
 
     Raises:
         ValueError: if the lengths differ, an index is negative, or traces with an error or
@@ -122,19 +125,30 @@ def first_error_f1(
         )
     n_error, n_correct = int(error.sum()), int((~error).sum())
     acc_error, acc_correct = (hit & error).sum() / n_error, (hit & ~error).sum() / n_correct
-    low, high = percentiles(drawn_f1s(predicted, true, seed=seed, draws=draws), level)
+    low, high = percentiles(
+        drawn_f1s(predicted, true, groups=groups, seed=seed, draws=draws), level)
     f1 = float(harmonic_mean(acc_error, acc_correct))
     return FirstErrorF1(f1, float(low), float(high), float(acc_error), float(acc_correct),
                         n_error, n_correct, level)
 
 
-def drawn_f1s(predicted: Sequence[int | None], true: Sequence[int | None], *, seed: int = 0,
+def drawn_f1s(predicted: Sequence[int | None], true: Sequence[int | None], *,
+              groups: Sequence[str] | None = None, seed: int = 0,
               draws: int = DRAWS) -> np.ndarray:
-    """`first_error_f1` of bootstrap draws over traces, `[draws]`; NaN for one without a kind."""
+    """`first_error_f1` of bootstrap draws, `[draws]`; NaN for one without a kind.
+
+    With the same groups and seed, draw `d` of two judges takes the same problems, so that
+    they can be compared draw by draw.
+    """
     truth = as_first_errors(true, "true")
     error, hit = truth >= 0, as_first_errors(predicted, "predicted") == truth
     kinds = np.stack([error, hit & error, ~error, hit & ~error], axis=1).astype(float)
-    drawn = resample_weights(len(truth), seed=seed, draws=draws) @ kinds
+    if groups is not None:
+        if len(groups) != len(truth):
+            raise ValueError(f"one group per trace, got {len(groups)} for {len(truth)} traces")
+        of = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+        kinds = np.stack([np.bincount(of, weights=kind) for kind in kinds.T], axis=1)
+    drawn = resample_weights(len(kinds), seed=seed, draws=draws) @ kinds
     with np.errstate(invalid="ignore"):
         return harmonic_mean(drawn[:, 1] / drawn[:, 0], drawn[:, 3] / drawn[:, 2])
 

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from prmlab import rules
+
 Aggregation = Callable[[np.ndarray], float]
 
 LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 would make a sum of logits infinite
@@ -142,36 +144,37 @@ def first_error(
     *,
     rule: str = "threshold",
     threshold: float = 0.5,
-    drop: float = 0.5,
+    drop: float | None = None,
 ) -> int | None:
     """The first step that the scores call wrong, `None` if they call none wrong.
 
     `threshold`: the first `i` with `s[i] < threshold`. `drop`: the first `i >= 1` with
-    `s[i] < drop * s[i - 1]`; it cannot name step 0, which has no step before it.
+    `s[i] < threshold * s[i - 1]`; it cannot name step 0, which has no step before it.
+    `change`: the step from which on scores are lower, if on average they are less than
+    `threshold` times those before. `likeliest`: the step most likely to be the first error, if
+    at a threshold of 0.5 that is likelier than no error; for calibrated scores. `rules` has
+    the formulas, and where each fails.
 
     Args:
         step_scores: `[S]`, each in [0, 1].
-        rule: "threshold" or "drop".
-        threshold: in [0, 1]; for "threshold" only.
-        drop: in [0, 1]; for "drop" only.
+        rule: "threshold", "drop", "change" or "likeliest".
+        threshold: in [0, 1]; a higher one accuses more. `thresholds` chooses it.
+        drop: the threshold of "drop" by another name; for "drop" only.
 
     Raises:
-        ValueError: for bad scores, an unknown rule, or a limit outside [0, 1].
+        ValueError: for bad scores, an unknown rule, or a threshold outside [0, 1].
 
     Example:
-        >>> first_error([0.3, 0.9, 0.1]), first_error([0.3, 0.9, 0.1], rule="drop")
-        (0, 2)
+        >>> s = [0.3, 0.9, 0.1]
+        >>> [first_error(s, rule=rule) for rule in ("threshold", "drop", "change", "likeliest")]
+        [0, 2, 2, 0]
     """
     scores = as_scores(step_scores)
     for name, limit in (("threshold", threshold), ("drop", drop)):
-        if not 0.0 <= limit <= 1.0:
+        if limit is not None and not 0.0 <= limit <= 1.0:
             raise ValueError(f"{name} must be in [0, 1], got {limit!r}")
-    if rule == "threshold":
-        found = np.flatnonzero(scores < threshold)
-    elif rule == "drop":
-        found = 1 + np.flatnonzero(scores[1:] < drop * scores[:-1])
-    else:
-        raise ValueError(f'rule must be "threshold" or "drop", got {rule!r}')
+    limit = drop if rule == "drop" and drop is not None else threshold
+    found = np.flatnonzero(rules.signal(scores, rule) < limit)
     return int(found[0]) if found.size else None
 
 

@@ -8,7 +8,7 @@ from planted import (
     run_cell,
 )
 
-from prmlab import banks, checker, metrics, scoring, thresholds
+from prmlab import banks, checker, metrics, rules, scoring, thresholds
 from prmlab.checks import nb07
 from prmlab.traces import Problem, Trace
 
@@ -121,3 +121,36 @@ def test_choose():
                (lambda s, t, c: 0.5, "always take 0.5"),
                (lambda s, t, c: max(r.f1 for r in nb07._f1s(s, t, c)), "returned the best F1"),
                (lambda s, t, c: thresholds.choose_threshold(s, t).threshold, "yours returned")])
+
+
+def test_chances():
+    def by_product(s):
+        reached = [1.0]
+        for p in s:
+            reached.append(reached[-1] * p)
+        return [reached[i] - reached[i + 1] for i in range(len(s))] + [reached[-1]]
+
+    assert_planted("07", "chances",
+        right=[by_product, lambda s: rules.chances(scoring.as_scores(s))],
+        wrong=[(lambda s: by_product(s)[:-1], "last one is missing"),
+               (lambda s: [1 - p for p in s], "all steps before it must be right"),
+               (lambda s: by_product(s)[-1:] + by_product(s)[:-1], "put it last"),
+               (lambda s: by_product([1 - p for p in s]), "chance that the step is wrong"),
+               (lambda s: sum(by_product(s)), "must return a list of 4")])
+
+
+def test_recovered():
+    def loop(labels):
+        wrong = False
+        for label in labels:
+            if wrong and label == 1:
+                return True
+            wrong = wrong or label == -1
+        return False
+
+    assert_planted("07", "recovered",
+        right=[loop, lambda y: -1 in y and 1 in y[y.index(-1):]],
+        wrong=[(lambda y: -1 in y and 1 in y, "anywhere"),
+               (lambda y: y[-1] == 1, "of traces without a wrong step too"),
+               (lambda y: 1 in y[y.index(-1):], "ValueError"),
+               (lambda y: -1 in y and any(x >= 0 for x in y[y.index(-1):]), "neutral")])

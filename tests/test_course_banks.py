@@ -4,9 +4,10 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from prmlab import agreement, banks, curves, metrics, scoring
+from prmlab import agreement, banks, curves, metrics, rules, scoring
 from prmlab.checks import nb01, nb02, nb03
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +81,7 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "03/q_trap": lambda: trap(32),
     "07/q_textbook": lambda: scoring.find_error_step([0.95, 0.88, 0.72, 0.05, 0.02]),
     "07/q_half": lambda: scoring.find_error_step([0.9, 0.8, 0.4, 0.1]),
+    "07/q_chances": lambda: rules.chances(np.array([0.9, 0.5, 0.8]))[1],
     "07/q_f1": lambda: float(metrics.harmonic_mean(0.6, 0.9)),
     "07/q_average": lambda: sum([82.4, 77.6, 67.5, 66.3]) / 4,
 }
@@ -103,6 +105,9 @@ def test_numbers_in_the_choices_and_explanations():
     assert scoring.find_error_step([0.04, 0.03, 0.03]) == -1
     assert scoring.first_error([0.9, 0.5, 0.3, 0.2]) == 2
     assert scoring.find_error_step([0.9, 0.5, 0.3, 0.2]) == -1
+    put_right = [0.95, 0.10, 0.90, 0.95]
+    assert [scoring.first_error(put_right, rule=rule) for rule in rules.RULES] == [1, 1, None, 1]
+    assert rules.change(np.array(put_right))[1] == pytest.approx(0.65 / 0.975)
     assert trap(8) == pytest.approx(0.34, abs=0.005)
     assert trap(64) == pytest.approx(0.96, abs=0.005)
     assert nb02._kappa([1, 1, 1, -1, -1], [1, 1, -1, -1, -1]) == pytest.approx(0.615, abs=0.001)

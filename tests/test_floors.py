@@ -16,8 +16,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "prmlab"
 # `widgets` may import each other, but not in a circle.
 FLOORS = {
     "0 ground": ("markup", "catalog", "arithmetic", "answers", "traces", "verdicts", "chains",
-                 "claims", "families", "problems", "checker", "datasets", "scoring",
-                 "intervals", "metrics", "curves", "votes", "thresholds", "benchmarks",
+                 "claims", "families", "problems", "checker", "datasets", "rules", "scoring",
+                 "intervals", "metrics", "curves", "votes", "thresholds", "calibrators",
+                 "benchmarks",
                  "agreement"),
     "1 algorithms": ("protocols", "usage", "bars", "endpoints", "toys", "trees", "evidence",
                      "journal", "estimates", "growing", "choosing", "lockstep", "search",

@@ -68,7 +68,26 @@ def test_a_perfect_judge_has_f1_one(true):
         assert (result.f1, result.low, result.high) == (1.0, 1.0, 1.0)
 
 
+def test_groups_are_drawn_whole():
+    """Twenty copies of two problems are two problems: the interval must not shrink."""
+    predicted, true = [0, None, None, 1] * 20, [0, None, 2, None] * 20
+    problems = ["a", "a", "b", "b"] * 20
+    alone = metrics.first_error_f1(predicted[:4], true[:4], groups=problems[:4])
+    copied = metrics.first_error_f1(predicted, true, groups=problems)
+    assert (copied.low, copied.high) == (alone.low, alone.high) == (0.0, 1.0)
+    assert copied.f1 == metrics.first_error_f1(predicted, true).f1 == 0.5
+    assert metrics.first_error_f1(predicted, true).low > 0.3
+
+
+def test_a_group_a_trace_is_no_grouping():
+    predicted, true = [0, None, None, 1], [0, None, 2, None]
+    single = metrics.first_error_f1(predicted, true, groups=["a", "b", "c", "d"])
+    assert single == metrics.first_error_f1(predicted, true)
+
+
 def test_first_error_f1_messages():
+    with pytest.raises(ValueError, match="one group per trace, got 1 for 2 traces"):
+        metrics.first_error_f1([0, None], [0, None], groups=["a"])
     with pytest.raises(ValueError, match="got 2 for 3 traces"):
         metrics.first_error_f1([0, 1], [0, 1, None])
     with pytest.raises(ValueError, match="got 2 with an error of 2"):

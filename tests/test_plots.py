@@ -136,6 +136,22 @@ def test_highlight_is_the_trace_view():
     assert view.first_error == 0
 
 
+@pytest.mark.parametrize("steps", [STEPS, tuple(STEPS), np.array(STEPS),
+                                   SimpleNamespace(steps=STEPS, problem="2x + 5 = 15")])
+@pytest.mark.parametrize("scores", [[0.2, 0.7], np.array([0.2, 0.7], dtype=np.float32),
+                                    (s for s in (0.2, 0.7)), [None, 0.7], None])
+@pytest.mark.parametrize(("truth", "first"), [
+    (0, 0), (np.int64(1), 1), ([1, -1], 1), (np.array([-1, 1]), 0), ([1, None], None),
+    ([SimpleNamespace(label=1, reason="right"), SimpleNamespace(label=-1, reason="slip")], 1),
+    (None, None)])
+def test_highlight_takes_any_steps_any_scores_and_any_truth(steps, scores, truth, first):
+    if hasattr(scores, "gi_frame"):  # a parameter is used by many cases
+        scores = (s for s in (0.2, 0.7))
+    view = plots.highlight(steps, scores, truth)
+    assert view.first_error == first
+    assert view._repr_html_().count('scope="row"') == len(STEPS)
+
+
 def test_scores_may_be_missing():
     figure = plots.score_by_step([STEPS, []], [[None, 0.5], []])
     assert figure.alt == "Trace 0 scores lowest at step 1 (0.50). Trace 1 has no scored step."

@@ -3,31 +3,36 @@
 #
 # A teacher does not say "62 % right". A teacher says: *here*. On this page a process
 # reward model's scores are turned into that one word, the index of the first wrong
-# step. Three rules will do it, one of them has a hole that you will find yourself,
-# and a figure from the literature says how good they are.
+# step. Four rules will do it, one of them has a hole that you will find yourself, each
+# has its trap, and a figure from the literature says how good they are.
 #
 # | | |
 # | --- | --- |
-# | **You will** | highlight first errors, build the textbook rule and find its blind spot, choose a threshold without cheating, compute ProcessBench's F1, say which mistakes a PRM misses |
+# | **You will** | highlight first errors, build the textbook rule and find its blind spot, choose a threshold without cheating, slide it in an explorer, compare four rules and fool each of them, plant mistakes and say which a PRM misses |
 # | **Before this** | notebooks 00 and 02 |
-# | **To read** | 35 minutes |
-# | **To run** | 20 seconds on two cores |
-# | **Live** | every trace, score, verdict and F1 on this page; made-up scores say so |
-# | **Recorded** | nothing; figures of other groups are quoted with their source |
+# | **To read** | 55 minutes |
+# | **To run** | 30 seconds on two cores |
+# | **Live** | every trace, score, verdict and F1 on this page but the recorded ones; made-up scores say so |
+# | **Recorded** | the same policy and PRM on 500 test problems (data/runs/best_of_64.jsonl, by scripts/evaluate_models.py); figures of other groups are quoted with their source |
 
 # %%
+import json
+import re
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import HTML, display
 
-from prmlab import checker, exercises, metrics, plots, problems, scoring, theme, thresholds
+from prmlab import calibrators, catalog, checker, exercises, intervals, metrics
+from prmlab import plots, problems, rules, scoring, theme, thresholds
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace, split_steps
 from prmlab.verdicts import REASONS
+from prmlab.widgets import twin
+from prmlab.widgets.threshold_explorer import ThresholdExplorer
 
 theme.use()
 SEED = 0
@@ -44,7 +49,7 @@ policy, prm = LocalPolicy.load("policy"), PRM.load("prm")
 
 def sampled(split, n):
     made = problems.mix(n, seed=SEED, split=split, families=("stories", "equations"))
-    rows = policy.complete([Trace(p, ()) for p in made], 2, seed=SEED)
+    rows = policy.complete([Trace(p, ()) for p in made], 4, seed=SEED)
     return [trace for row in rows for trace in row if trace.steps]
 
 validation, test = sampled("validation", 80), sampled("test", 80)
@@ -304,7 +309,9 @@ print(f"by hand {f1_by_hand(predicted, truth):.3f}, "
 # It shares its name and its shape with the F1 of a classifier, and nothing else:
 # there is no precision and no recall in it.
 #
-# Now the rules on the test traces, with intervals, because this is a sample.
+# Now the rules on the test traces, with intervals, because this is a sample. Four
+# traces of one problem are alike, and must not count as four witnesses: `groups`
+# makes the bootstrap draw whole problems.
 
 # %%
 def drop_from_one(step_scores):  # the textbook rule, with 1 before step 0
@@ -317,7 +324,9 @@ RULES = {
     "mended rule": drop_from_one,
     "always step 0": lambda s: 0,
 }
-f1s = {name: metrics.first_error_f1([rule(s) for s in test_scores], test_truth)
+of_problem = [trace.problem.id for trace in test]
+f1s = {name: metrics.first_error_f1([rule(s) for s in test_scores], test_truth,
+                                    groups=of_problem)
        for name, rule in RULES.items()}
 
 # %%
@@ -381,7 +390,7 @@ exercises.check("07", "choose", choose)
 # %%
 def f1_at(threshold):
     found = [scoring.first_error(s, threshold=threshold) for s in test_scores]
-    return metrics.first_error_f1(found, test_truth)
+    return metrics.first_error_f1(found, test_truth, groups=of_problem)
 
 best = thresholds.choose_threshold(test_scores, test_truth).threshold
 for name, threshold in (("habit", 0.5), ("chosen on validation", choice.threshold),
@@ -409,6 +418,7 @@ rows = policy.complete([Trace(problem, ()) for problem in made], 2, seed=SEED)
 unseen = [trace for row in rows for trace in row if trace.steps]
 
 judged = pd.DataFrame({
+    "problem": [trace.problem.id for trace in test + unseen],
     "family": [trace.problem.family for trace in test + unseen],
     "found": [scoring.first_error(s, threshold=choice.threshold)
               for s in test_scores + prm.score(unseen)],
@@ -419,7 +429,8 @@ by_family = {}
 for family, part in judged.groupby("family"):
     n_wrong = part.truth.notna().sum()
     if 0 < n_wrong < len(part):
-        r = metrics.first_error_f1(list(part.found), list(part.truth))
+        r = metrics.first_error_f1(list(part.found), list(part.truth),
+                                   groups=list(part.problem))
         by_family[family] = r.f1
         print(f"{family:12} {r}")
     else:
@@ -430,7 +441,283 @@ print(f"unweighted mean {np.mean(list(by_family.values())):.3f}")
 # The unweighted mean over subsets, whatever their sizes, is what ProcessBench
 # reports. If the unseen family does badly, that is no accident of this page: a PRM
 # knows what its labels showed it (notebook 08).
+
+# %% [markdown]
+# ## Explorer
 #
+# Now by hand, on the validation traces, where looking is allowed. Slide the
+# threshold or pull the curve: the arrow keys move it by 0.01 (with Shift by 0.001),
+# Page up and Page down by 0.1. Three questions to answer with it:
+#
+# 1. Where does F1 peak, and how flat is the top?
+# 2. At 0.95, what kind of misjudgement fills the list?
+# 3. Choose the rule *drop* and pick a trace that it *missed*. What does the sentence
+#    under its steps say?
+
+# %%
+explorer = ThresholdExplorer(validation, validation_scores, validation_truth)
+explorer
+
+# %% [markdown]
+# Where no kernel runs, a part of it comes as a static twin, the same program in a
+# page of its own.
+
+# %%
+part = ThresholdExplorer(validation[:80], validation_scores[:80],
+                         validation_truth[:80])
+page = twin.frame(part.to_html(), title="Threshold explorer, static twin",
+                  height=940)
+HTML("<details><summary>The explorer without a kernel (in pages that run scripts; "
+     f"GitHub shows a trace above instead)</summary>{page}</details>")
+
+# %% [markdown]
+# What you did there is known here: run this cell again after sliding.
+
+# %%
+shown = metrics.first_error_f1(explorer.said, validation_truth)
+print(f"rule {explorer.rule!r} at {explorer.threshold:.3f}: F1 {shown.f1:.3f} "
+      f"on validation traces; trace {explorer.selected_trace} is selected")
+
+# %% [markdown]
+# ## Four rules
+#
+# The threshold rule and the drop rule differ in what they hold against the
+# threshold: the score, or the score over the one before. Call that the *signal* of a
+# step. Two more signals look at the whole trace.
+#
+# - **Change**. Put a 1 in front of the scores and cut them in two, so that a constant
+#   before the cut and a lower one after it fit them best. The signal is the mean
+#   after the cut over the mean before it. Noise in single scores averages out.
+# - **Likeliest**. Take each score as the chance that its step is right, given a right
+#   prefix. Then each step has a chance to be the *first* error, and so has *none*.
+#   The signal is the chance of none against that of the likeliest step.
+#
+# A step that a rule cannot name has the signal 1.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+made_up = np.array([0.95, 0.90, 0.30, 0.60, 0.20])
+print("scores    ", made_up)
+for name in rules.RULES:
+    signal = rules.signal(made_up, name)
+    print(f"{name:10} {signal.round(2)} -> {scoring.first_error(made_up, rule=name)}")
+
+# %% [markdown]
+# The chances behind the last rule are yours to write.
+
+# %%
+exercises.show("07", "chances")
+
+# %%
+def my_chances(step_scores):
+    ...  # your code: S + 1 numbers that sum to 1
+
+exercises.check("07", "chances", my_chances)
+
+# %% [markdown]
+# Ours keeps one number along the way, the chance that everything so far is right.
+# Each step takes its share of it, and what remains at the end is *no error*.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def chances(step_scores):
+    found, all_right = [], 1.0
+    for p in step_scores:
+        found.append(all_right * (1 - p))
+        all_right *= p
+    return [*found, all_right]
+
+assert all(np.allclose(chances(s), rules.chances(s)) for s in test_scores)
+print([round(p, 3) for p in chances([0.9, 0.5, 0.8])], "the last one is no error")
+
+# %% [markdown]
+# Now fool them. Below are six lists of made-up scores with the truth that a reader
+# of the trace would tell. **Predict** for each which rules get it wrong.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+fooling = {"clean fall": ([0.95, 0.90, 0.10, 0.05], 2),
+           "wrong at once": ([0.04, 0.03, 0.03, 0.02], 0),
+           "slow sinker": ([0.90, 0.50, 0.30, 0.20], 1),
+           "strict PRM": ([0.44, 0.41, 0.43, 0.06], 3),
+           "put right again": ([0.95, 0.10, 0.90, 0.95], 1),
+           "doubt adds up": ([0.93] * 10, 4)}
+print(f"{'':16}truth ", *(f"{name:>10}" for name in rules.RULES))
+for case, (s, t) in fooling.items():
+    said = {name: scoring.first_error(s, rule=name) for name in rules.RULES}
+    cells = (f"{str(step):>8} {'✓' if step == t else '✗'}" for step in said.values())
+    print(f"{case:16}{t:5} ", *cells)
+
+# %% [markdown]
+# Every rule is fooled by something, and nothing but the clean fall is safe:
+#
+# - the **threshold** by a strict PRM, whose right steps score below it, and by an
+#   error that only lowers the score to it;
+# - the **drop** at step 0, and by a slow decline;
+# - the **change** by a trace that is put right again: the mean after the cut is high;
+# - the **likeliest** step by strict scores, since it takes them at their word;
+# - and all of them by doubt that adds up: after ten steps of 0.93 an error is more
+#   likely than not, and yet no single step is likelier than *no error*.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+*of_a_step, of_none = chances([0.93] * 10)
+print(f"some step wrong {sum(of_a_step):.2f}, no error {of_none:.2f}, "
+      f"likeliest step {max(of_a_step):.2f}")
+
+# %% [markdown]
+# The likeliest rule needs scores that are chances. A *calibrator* makes them so: a
+# slope and a shift of the logits, fitted on validation traces to the steps up to the
+# first error. (After it there is no right prefix, and the score answers a question
+# that nobody asked.) A slope below 1 says that the PRM is too sure of itself.
+
+# %%
+calibrate = calibrators.fit_calibrator(validation_scores, validation_truth)
+print(f"slope {calibrate.slope:.2f}, shift {calibrate.shift:+.2f}")
+flat, right = calibrators.judged_steps(test_scores, test_truth)
+for name, p in (("raw scores", flat), ("calibrated", calibrate(flat))):
+    print(f"{name}: calibration error {metrics.calibration(p, right).ece:.3f} "
+          f"on {len(p)} test steps")
+
+# %% [markdown]
+# This PRM was nearly calibrated before, and two parameters from a few hundred steps
+# have an error of their own: do not expect a gain here. Keep the calibrator for a PRM
+# that needs it; one is coming.
+#
+# For the comparison, each rule gets the threshold that suits it, from validation.
+# The test is a recorded one, eight traces of each of 500 test problems, so that
+# small differences could show.
+
+# %%
+with catalog.path("runs/best_of_64.jsonl").open(encoding="utf-8") as lines:
+    records = [json.loads(line) for line in lines]
+many_scores = [np.array(s) for r in records for s in r["prm"][:8]]
+many_labels = [labels for r in records for labels in r["labels"][:8]]
+many_truth = [None if "-" not in labels else labels.index("-")
+              for labels in many_labels]
+many_groups = [r["problem"] for r in records for _ in r["prm"][:8]]
+
+# %%
+choices = {rule: thresholds.choose_threshold(validation_scores, validation_truth,
+                                             rule=rule) for rule in rules.RULES}
+said = {f"{rule}, {c.threshold:.2f}": [c.first_error(s) for s in many_scores]
+        for rule, c in choices.items()}
+said["likeliest, calibrated, 0.50"] = [
+    scoring.first_error(calibrate(s), rule="likeliest") for s in many_scores]
+four = {name: metrics.first_error_f1(found, many_truth, groups=many_groups)
+        for name, found in said.items()}
+
+# %%
+plots.aggregation_comparison({name: (r.f1, r.low, r.high) for name, r in four.items()},
+                             title="Rules, each at its validation threshold",
+                             x_title="first-error F1, 500 recorded test problems")
+
+# %% [markdown]
+# Intervals that overlap do not yet say that two rules are equal: both judged the same
+# traces, and their luck is shared. So compare them draw by draw.
+
+# %%
+first, *others = said
+drawn = {name: metrics.drawn_f1s(said[name], many_truth, groups=many_groups)
+         for name in said}
+for name in others:
+    low, high = intervals.percentiles(drawn[name] - drawn[first], 0.95)
+    gain = four[name].f1 - four[first].f1
+    print(f"{name:28} minus threshold: {gain:+.3f} ({low:+.3f} to {high:+.3f})")
+    assert high < 0 or not name.startswith("drop")
+
+# %% [markdown]
+# Where an interval holds 0, this test cannot tell the two apart. The drop rule is
+# behind by far, whatever its threshold, and you know why: so many traces are wrong
+# at step 0.
+#
+# ## A worse PRM
+#
+# That was a good PRM. What if it were *strict*, or *noisy*? We spoil its scores in a
+# known way: **simulated** scores, not those of another model. Strict means 4 less on
+# every logit; noisy means random numbers added to the logits.
+#
+# **Predict.** For the strict PRM, which rules does a new threshold rescue? And who
+# survives without one?
+
+# %%
+def spoiled(scores, *, strict=0.0, noise=0.0):
+    rng = np.random.default_rng(SEED)
+    found = []
+    for s in scores:
+        p = np.clip(s, 1e-6, 1 - 1e-6)
+        z = np.log(p / (1 - p)) - strict + noise * rng.normal(size=len(p))
+        found.append(1 / (1 + np.exp(-z)))
+    return found
+
+def f1_of(rule, threshold, scores):
+    found = [scoring.first_error(s, rule=rule, threshold=threshold) for s in scores]
+    return metrics.first_error_f1(found, many_truth, draws=1).f1
+
+# %%
+strict_validation = spoiled(validation_scores, strict=4)
+strict_test = spoiled(many_scores, strict=4)
+rows = []
+for rule in rules.RULES:
+    chosen = thresholds.choose_threshold(strict_validation, validation_truth,
+                                         rule=rule).threshold
+    rows.append({"rule": rule, "chosen": f"{chosen:.2g}",
+                 "F1 at 0.5": f1_of(rule, 0.5, strict_test),
+                 "F1 at chosen": f1_of(rule, chosen, strict_test)})
+print(pd.DataFrame(rows).round(3).to_string(index=False))
+
+# %%
+recalibrate = calibrators.fit_calibrator(strict_validation, validation_truth)
+mended = f1_of("likeliest", 0.5, [recalibrate(s) for s in strict_test])
+print(f"shift {recalibrate.shift:+.2f}; likeliest, calibrated, at 0.5: F1 {mended:.3f}")
+assert abs(rows[0]["F1 at chosen"] - four[first].f1) < 0.01 > four[first].f1 - mended
+
+# %% [markdown]
+# A shift of all logits changes no order of scores, so that the threshold rule loses
+# nothing once its threshold has moved along. Calibration does the same from the
+# other side: it moves the scores back, and 0.5 is a good threshold again. What 0.5
+# means is a property of the PRM, not of the world.
+#
+# Noise is another matter. It cannot be undone, only averaged.
+
+# %%
+noises, kept = [0, 1, 2, 3, 4], slice(0, None, 2)
+noisy = {rule: [] for rule in rules.RULES}
+for noise in noises:
+    on_validation = spoiled(validation_scores, noise=noise)
+    on_test = spoiled(many_scores, noise=noise)[kept]
+    for rule in rules.RULES:
+        c = thresholds.choose_threshold(on_validation, validation_truth, rule=rule)
+        r = metrics.first_error_f1([c.first_error(s) for s in on_test],
+                                   many_truth[kept], groups=many_groups[kept])
+        noisy[rule].append(r)
+
+# %%
+fig = theme.figure("Simulated noise on the logits, thresholds from validation")
+for (rule, found), style in zip(noisy.items(), theme.STYLES):
+    f1 = [r.f1 for r in found]
+    fig.add_scatter(x=noises, y=f1, name=rule, mode="lines+markers",
+                    line={"color": style.colour, "dash": style.dash},
+                    marker={"symbol": style.symbol, "color": style.colour},
+                    error_y={"array": [r.high - r.f1 for r in found],
+                             "arrayminus": [r.f1 - r.low for r in found],
+                             "color": style.colour, "width": 0})
+fig.update_xaxes(title_text="standard deviation of the noise", range=[-0.2, 4.2])
+fig.update_yaxes(title_text="first-error F1", range=[0, 1.02])
+last = {rule: found[-1].f1 for rule, found in noisy.items()}
+order = sorted(last, key=last.get, reverse=True)
+theme.show(fig, alt="F1 without noise and at a noise of 4: "
+           + ", ".join(f"{rule} {noisy[rule][0].f1:.2f} and {last[rule]:.2f}"
+                       for rule in order)
+           + ". Vertical lines are 95 % intervals over problems.")
+
+# %% [markdown]
+# Two of the rules look for the most convincing step of the whole trace and not for
+# the first suspicious one, so that a single unlucky score moves them less. Which of
+# them wins under noise is in the sentence below the figure; that none of them wins
+# everywhere is the lesson.
+#
+# %% [markdown]
 # ## What it catches
 #
 # One number hides what kind of mistake gets through. The checker knows the reason
@@ -505,6 +792,242 @@ print(f"{len(misjudged)} of {len(test)} test traces misjudged")
 # %% [markdown]
 # A habit worth having: after every F1, read ten traces behind it.
 #
+# First errors are one thing. Here is **every** wrong step, carried errors included:
+# how often does each kind score below the threshold? (The intervals count steps as
+# independent; steps of one trace are not, so that they are somewhat too narrow.)
+
+# %%
+verdicts = [checker.check(trace) for trace in test]
+below = {}
+for row, step_scores in zip(verdicts, test_scores):
+    for verdict, score in zip(row, step_scores):
+        if verdict.label < 0:
+            below.setdefault(verdict.reason, []).append(score < choice.threshold)
+
+for reason, hits in sorted(below.items(), key=lambda item: -len(item[1])):
+    low, high = intervals.wilson(sum(hits), len(hits))
+    print(f"{reason:16} {sum(hits):4} of {len(hits):4} below the threshold "
+          f"({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# Here are the four kinds that are told apart in most taxonomies of reasoning errors,
+# a *slip*, a *wrong quantity*, a *wrong operation* and a *carried error*, and a few
+# more. Where a row is short, its interval is wide, and says so. A **carried error** is
+# a special case: the step follows correctly from something false. A PRM that flags it
+# has not found a second mistake; it remembers the first. One that does not flag it
+# is not wrong about the arithmetic. Hence the habit of asking for the *first* error.
+#
+# ## Planted mistakes
+#
+# All these mistakes are the policy's own, and the PRM was trained on the same policy's
+# traces. Would it catch mistakes that this policy rarely makes? Take right solutions
+# of test stories and plant one mistake in one step: a **slip** (another result), a
+# **wrong operation** or a **wrong quantity** (and the sum done rightly).
+#
+# **Predict.** Which of the three will it catch less well than the policy's own?
+
+# %%
+OPERATIONS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
+
+def planted(step, kind, numbers, rng):
+    """A step "...: a + b = c" with a mistake of that kind in its sum."""
+    head, _, claim = step.partition(": ")
+    a, sign, b, _, c = claim.split()
+    a, b, c = int(a), int(b), int(c)
+    if kind == "slip":
+        c += int(rng.choice([-10, -2, -1, 1, 2, 10]))
+    else:
+        if kind == "wrong operation":
+            sign = str(rng.choice([s for s in OPERATIONS if s != sign]))
+        else:
+            a = int(rng.choice([n for n in numbers if n not in (a, b)] or [a]))
+        c = OPERATIONS[sign](a, b)
+    return f"{head}: {a} {sign} {b} = {c}"
+
+# %%
+rng, wrong = np.random.default_rng(SEED), []
+for problem in problems.make("stories", 150, seed=SEED, split="test"):
+    steps = problems.solve(problem).steps
+    sums = [i for i, step in enumerate(steps) if re.search(r" [-+*] ", step)]
+    if not sums:
+        continue
+    at = int(rng.choice(sums))
+    numbers = list(map(int, re.findall(r"\d+", " ".join([problem.text, *steps[:at]]))))
+    for kind in ("slip", "wrong operation", "wrong quantity"):
+        mistake = planted(steps[at], kind, numbers, rng)
+        trace = Trace(problem, (*steps[:at], mistake))
+        verdict = checker.check(trace)[-1]
+        if verdict.reason == kind:  # by chance it may come out right, or otherwise wrong
+            wrong.append((kind, trace))
+print(f"{len(wrong)} planted mistakes, one a trace, confirmed by the checker")
+
+# %%
+surest = {}
+planted_scores = prm.score([trace for _, trace in wrong])
+for kind in ("slip", "wrong operation", "wrong quantity"):
+    rows = [(float(s[-1]), trace) for (name, trace), s
+            in zip(wrong, planted_scores) if name == kind]
+    n_caught = sum(score < choice.threshold for score, _ in rows)
+    low, high = intervals.wilson(n_caught, len(rows))
+    surest[kind] = max(rows, key=lambda row: row[0])
+    own = below.get(kind, [])
+    print(f"{kind:16} planted: {n_caught:3} of {len(rows)} caught ({low:.0%} to "
+          f"{high:.0%}); the policy's own: {sum(own)} of {len(own)}")
+
+# %% [markdown]
+# For each kind, the planted mistake that the PRM took for right most surely:
+
+# %%
+for kind, (score, trace) in surest.items():
+    print(f"{kind}, score {score:.3f}: {trace.steps[-1]}")
+
+# %% [markdown]
+# If the planted slips are caught far less often than the policy's own, a likely
+# reason is that the policy's slips have a look of their own, numbers that it tends to
+# confuse, and that the PRM learned this look along with, or in place of, arithmetic.
+# **A PRM catches the mistakes it was shown.** Before you judge another model's traces
+# with it, make this table anew: a high F1 on traces of its own policy does not tell.
+#
+# ## By position
+#
+# Is a score of 0.9 worth as much at step 4 as at step 0? For each position, take the
+# recorded traces that are right so far, and hold the mean score against the share of
+# steps that are right indeed. **Predict** on which side of the truth the late steps
+# will lie. The intervals draw whole problems:
+
+# %%
+def by_problem(values, groups):
+    """Mean with its 95 % interval over problems."""
+    of = np.unique(groups, return_inverse=True)[1]
+    weights = intervals.resample_weights(of.max() + 1, seed=SEED)
+    drawn = (weights @ np.bincount(of, weights=values)) / (weights @ np.bincount(of))
+    return np.mean(values), *intervals.percentiles(drawn, 0.95)
+
+# %%
+places = []
+for i in range(6):
+    rows = [(s[i], y[i] != "-", group) for s, y, group
+            in zip(many_scores, many_labels, many_groups)
+            if len(y) > i and "-" not in y[:i]]
+    scores_here, right_here, groups_here = map(np.array, zip(*rows))
+    gap = by_problem(right_here - scores_here, groups_here)
+    places.append((i, len(rows), scores_here.mean(),
+                   *by_problem(right_here.astype(float), groups_here), *gap))
+position = pd.DataFrame(places, columns=[
+    "step", "traces", "mean score", "right", "low", "high", "gap", "gap low",
+    "gap high"])
+print(position.round(3).to_string(index=False))
+
+# %%
+fig = theme.figure("Of steps with a right prefix, by position")
+for (name, column), style in zip(
+        (("share right", "right"), ("mean score", "mean score")), theme.STYLES):
+    fig.add_scatter(x=position["step"], y=position[column], name=name,
+                    mode="lines+markers",
+                    line={"color": style.colour, "dash": style.dash},
+                    marker={"symbol": style.symbol, "color": style.colour})
+spread = position["high"] - position["right"]
+fig.data[0].error_y = {"array": spread, "width": 0,
+                       "arrayminus": position["right"] - position["low"]}
+fig.update_xaxes(title_text="step", range=[-0.2, 5.2])
+fig.update_yaxes(title_text="probability", range=[0, 1.02])
+gap = position["gap"]
+theme.show(fig, alt=f"The share right exceeds the mean score by {gap[0]:+.3f} at step 0 "
+           f"and by {gap[5]:+.3f} at step 5. Vertical lines are 95 % intervals.")
+
+# %%
+strict = list(position["step"][position["gap low"] > 0])
+lenient = list(position["step"][position["gap high"] < 0])
+print("positions at which the PRM is too strict, the interval above 0:", strict)
+print("too lenient, the interval below 0:", lenient)
+
+# %% [markdown]
+# Overall the calibration error is small, and yet the late steps of traces that are
+# still right may be judged too hard. A cause that comes to mind: a PRM is trained on
+# all steps, and most late steps stand after an error.
+
+# %%
+long = [labels for labels in many_labels if len(labels) > 5]
+behind = np.mean(["-" in labels[:5] for labels in long])
+print(f"of {len(long)} traces with a step 5, {behind:.0%} were wrong before it")
+
+# %% [markdown]
+# So *late* is a bad sign by itself, while to have come so far without a mistake is a
+# good one, and the PRM may make too little of that. (It is a guess: to test it, one
+# would train a PRM on the steps up to the first error only.) One threshold for all
+# positions cannot be right for all of them.
+#
+# ## Put right again
+#
+# A trace can go wrong and recover: the policy writes a false line and then goes on
+# from the true one. **Predict:** of the recorded traces with an error, in what share
+# does a right step follow later? And how many of all right answers stand at the end
+# of a trace with a wrong step?
+
+# %%
+exercises.show("07", "recovered")
+
+# %%
+def my_recovered(labels):
+    ...  # your code: True or False
+
+exercises.check("07", "recovered", my_recovered)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def recovered(labels):
+    wrong = [i for i, label in enumerate(labels) if label == -1]
+    return bool(wrong) and 1 in labels[wrong[0]:]
+
+SIGNS = {"+": 1, "0": 0, "-": -1}
+many = [[SIGNS[sign] for sign in labels] for labels in many_labels]
+answered = [ok for r in records for ok in r["right"][:8]]
+again = [i for i, labels in enumerate(many) if recovered(labels)]
+lucky = [i for i, labels in enumerate(many) if answered[i] and -1 in labels]
+print(f"{len(again)} of {sum(-1 in y for y in many)} traces with an error have a "
+      f"right step after it\n{len(lucky)} of {sum(answered)} right answers end a trace "
+      f"with a wrong step; {len(set(lucky) & set(again))} of them are in both groups")
+
+# %% [markdown]
+# One of ours, with the PRM's scores. Look at the steps *after* the first error.
+
+# %%
+labels = [[verdict.label for verdict in row] for row in verdicts]
+mended_traces = [i for i, row in enumerate(labels) if recovered(row)]
+at = next((i for i in mended_traces if labels[i][-1] == 1
+           and verdicts[i][test_truth[i]].reason == "slip"), mended_traces[0])
+plots.highlight(test[at], test_scores[at], verdicts[at], threshold=choice.threshold,
+                title="Wrong, and put right again")
+
+# %% [markdown]
+# Do the scores come back with the steps? And what does it do to the rules? Remember
+# that a change of level is what the change rule looks for.
+
+# %%
+after = [(p, y == 1) for i in again for p, y in zip(
+    many_scores[i][many_truth[i] + 1:], many[i][many_truth[i] + 1:]) if y]
+for name, wanted in (("right", True), ("wrong", False)):
+    found = [p for p, ok in after if ok == wanted]
+    print(f"{name} steps after the first error: mean score {np.mean(found):.2f}")
+for name, found in said.items():
+    hits = [float(found[i] == many_truth[i]) for i in again]
+    share, low, high = by_problem(hits, [many_groups[i] for i in again])
+    print(f"{name:28} names the first error in {share:.2f} of them "
+          f"({low:.2f} to {high:.2f})")
+
+# %% [markdown]
+# And the right answers with a wrong step? A PRM may refuse them all the same, if its
+# scores are put together by their minimum; an ORM, trained on answers, has no reason
+# to (notebook 01). That is the difference between the two that survives everything
+# else: whether the *way* counts.
+
+# %%
+for how in ("min", "last"):
+    cut = choice.threshold
+    kept = sum(scoring.aggregate(many_scores[i], how) >= cut for i in lucky)
+    print(f"accepted by {how:4}: {kept:3} of {len(lucky)} right answers with a wrong step")
+
+# %% [markdown]
 # ## Human labels
 #
 # How well do public PRMs do this, on labels made by people? ProcessBench F1 as
@@ -543,10 +1066,13 @@ print(by_labels.to_string())
 #
 # ## Recap
 #
-# Scores become a first error by a rule: a threshold, or a drop. The drop rule is
-# blind at step 0 and to slow decline; the threshold has to be chosen, on validation
-# traces and never on test. ProcessBench's F1 is the harmonic mean of two accuracies,
-# and behind it stand kinds of mistakes that a PRM finds more or less well.
+# Scores become a first error by a rule, and a rule is one number a step held against
+# a threshold: the score, its drop, a change of level, the odds of *no error*. Each
+# has its trap: strict scores, step 0, a trace put right again, doubt that adds up.
+# The threshold is chosen on validation traces and never on test. With a good PRM the
+# choice among three of them hardly matters; with a strict or noisy one it does.
+# ProcessBench's F1 is the harmonic mean of two accuracies, and behind it stand kinds
+# of mistakes that a PRM finds more or less well: best those it was shown.
 #
 # ## Quiz
 
@@ -577,7 +1103,9 @@ plots.highlight(my_steps, my_scores, truth=my_truth, title="Yours", threshold=0.
 
 # %% [markdown]
 # Our PRM can judge steps you write, too, as long as they are in its world's words:
-# change `wrong_at_once` above, and run that section again.
+# change `wrong_at_once` above, and run that section again. And once you have some
+# traces with an error and some without, `ThresholdExplorer(traces, scores,
+# first_errors)` opens on yours: lists of steps will do.
 #
 # Next: notebook 08, on how few labels will do. To read: Zheng et al. 2024,
 # *ProcessBench*, arXiv:2412.06559; Zhang et al. 2025, *The Lessons of Developing

@@ -1,11 +1,11 @@
-"""Checks of notebook 07: the textbook rule, its blind spot, its mend, F1, a threshold."""
+"""Checks of notebook 07: the textbook rule and its mend, F1, a threshold, chances, recovery."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from prmlab import metrics, scoring
+from prmlab import metrics, rules, scoring
 from prmlab.checks.attempts import Check, NotAttempted, blank, compare, show
 
 _SCORED = [
@@ -243,10 +243,79 @@ def choose(attempt: object) -> str | None:
     ])
 
 
+_CALIBRATED = [([0.9, 0.5, 0.8],), ([0.9, 0.5],), ([0.25],), ([0.7, 1.0, 0.4, 0.6],),
+               ([0.3, 0.2, 0.9],)]
+
+
+def chances(attempt: object) -> str | None:
+    """`chances(step_scores)`: of each step to be the first error, and of none."""
+    def right(s: Sequence[float]) -> list[float]:
+        return rules.chances(scoring.as_scores(s)).tolist()
+
+    def swapped(s: Sequence[float]) -> list[float]:
+        return right([1 - p for p in s])
+
+    def scaled(s: Sequence[float]) -> list[float]:
+        weights = [*(1 - p for p in s), float(np.prod(s))]
+        return [w / sum(weights) for w in weights]
+
+    return compare(attempt, _CALIBRATED, right, [
+        ("The last one is missing: the chance that no step is wrong.", lambda s: right(s)[:-1]),
+        ("The chance of no error stands first; put it last.",
+         lambda s: [right(s)[-1], *right(s)[:-1]]),
+        ("You returned the chance of each step to be wrong; to be the *first* error, all steps "
+         "before it must be right.", lambda s: [1 - p for p in s]),
+        ("You did not ask that the steps before be right: multiply by their scores.",
+         lambda s: [*(1 - p for p in s), float(np.prod(s))]),
+        ("You scaled the chances to be wrong so that they sum to 1; multiply each by the scores "
+         "of the steps before instead, and they do so by themselves.", scaled),
+        ("You took the score for the chance that the step is wrong; it is the chance that it is "
+         "right.", swapped),
+        ("You multiplied by the step's own score as well: `all_right` holds the steps before "
+         "it only.", lambda s: [*(float(np.prod(s[:i + 1])) * (1 - p)
+                                  for i, p in enumerate(s)), float(np.prod(s))]),
+        ("You returned the chance that everything up to each step is right; the chance of a "
+         "first error at it is what each step takes away from that.",
+         lambda s: np.cumprod(s).tolist()),
+    ])
+
+
+_LABELS = [([1, -1, 1],), ([1, 1, 1],), ([1, 1, -1],), ([-1, -1, 1, -1],), ([1, -1, 0, -1],),
+           ([-1, 0, 1],), ([-1, 1, -1],), ([-1],), ([0, -1, 0],), ([1, 0],), ([1, -1, 1, 0],)]
+
+
+def recovered(attempt: object) -> str | None:
+    """`recovered(labels)`: a right step somewhere after the first wrong one."""
+    def after(y: Sequence[int]) -> Sequence[int]:
+        return y[list(y).index(-1):] if -1 in y else []
+
+    return compare(attempt, _LABELS, lambda y: 1 in after(y), [
+        ("You looked for a right step anywhere; it must come after the first wrong one.",
+         lambda y: -1 in y and 1 in y),
+        ("You asked whether the last step is right; the right step may stand anywhere after the "
+         "first wrong one.", lambda y: -1 in y and y[-1] == 1),
+        ("You asked whether the last step is right, of traces without a wrong step too; those "
+         "have nothing to recover from.", lambda y: y[-1] == 1),
+        ("You counted a neutral step as right; it is true, but puts nothing right.",
+         lambda y: any(label >= 0 for label in after(y))),
+        ("You asked for a right step directly after a wrong one; it may come later.",
+         lambda y: any(a == -1 and b == 1 for a, b in zip(y, y[1:]))),
+        ("You looked after the last wrong step; look after the first one.",
+         lambda y: -1 in y and 1 in y[len(y) - 1 - list(y)[::-1].index(-1):]),
+        ("You count a trace without a wrong step as recovered; it has nothing to recover from.",
+         lambda y: -1 not in y or 1 in after(y)),
+        ("You asked only whether there is a wrong step.", lambda y: -1 in y),
+        ("It is the other way round: you return False for those that recover.",
+         lambda y: 1 not in after(y)),
+    ])
+
+
 CHECKS: dict[str, Check] = {
     "find_error_step": find_error_step,
     "blind_spot": blind_spot,
     "mend": mend,
     "processbench_f1": processbench_f1,
     "choose": choose,
+    "chances": chances,
+    "recovered": recovered,
 }

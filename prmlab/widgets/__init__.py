@@ -1,1 +1,1 @@
-"""Widgets, one module each: `step_annotator`, `quiz`, `rollout_fan`."""
+"""Widgets, one module each: `step_annotator`, `quiz`, `rollout_fan`, `threshold_explorer`."""
