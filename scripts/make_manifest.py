@@ -39,6 +39,9 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/label_error.json": ("python scripts/record_label_error.py", 1),
     "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
+    "runs/benchmark_search.json": (
+        "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 1 "
+        "--json data/runs/benchmark_search.json", 21),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 
