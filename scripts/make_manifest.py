@@ -31,7 +31,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/benchmark_labels.py --threads 1 --clock cpu "
         "--json data/runs/benchmark_labels_tiny.json", 7),
     "runs/benchmark_labels_100m.json": (
-        "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
+        "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 1 --textbook 2 --runs 3 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
     "runs/smollm2.json": (
         "python scripts/measure_smollm2.py --problems 10 --lora 2 --json data/runs/smollm2.json", 0),

@@ -55,6 +55,7 @@ class _Headed(PublicPRM):
 
     @property
     def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the numbers that are read."""
         return lambda hidden: self.stack(hidden.to(self.stack[-1].weight.dtype))
 
     @cached_property
@@ -199,6 +200,7 @@ class PurePRM(Verifier):
 
     @property
     def head(self) -> nn.Module:
+        """From hidden states to logits."""
         return self.model.score
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"

@@ -29,6 +29,7 @@ class _PlusMinus(PublicPRM):
 
     @property
     def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the logits of the tags."""
         return rows_of(self.model, self.columns)
 
     def _chances(self, read: np.ndarray) -> np.ndarray:
@@ -131,6 +132,7 @@ class Llemma(PublicPRM):
 
     @property
     def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the mean of all words' logits."""
         output = self.model.get_output_embeddings()
         return lambda hidden: output(hidden).float().mean(-1, keepdim=True)
 

@@ -46,6 +46,7 @@ class _Choosing(Verifier):
 
     @property
     def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the logits of the tags."""
         return rows_of(self.model, self.columns)
 
 
