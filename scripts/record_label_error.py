@@ -12,7 +12,7 @@ Labels by rollouts are kept in runs/label_error, so that an interrupted run goes
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import comb
 from typing import Any
@@ -33,16 +33,18 @@ REFERENCE = 16  # rollouts of each prefix that the other methods are compared wi
 KEPT = ROOT / "runs" / "label_error"
 
 
-def until_right(traces: Sequence[Trace], policy: LocalPolicy, *, n_rollouts: int, **options: Any
-                ) -> Iterator[Labelled]:
-    """Fixed Monte Carlo's labels, exactly, but a prefix stops at its first right rollouts."""
-    return labels.monte_carlo(traces, policy, n_rollouts=n_rollouts, adaptive=Stopping(
+def until_right(label: Callable[..., Iterator[Labelled]], traces: Sequence[Trace],
+                policy: LocalPolicy, *, n_rollouts: int, **options: Any) -> Iterator[Labelled]:
+    """The labels of a method with fixed n, but a prefix stops at its first right rollouts."""
+    return label(traces, policy, n_rollouts=n_rollouts, adaptive=Stopping(
         n_rollouts, step=2, confidence=0.99), **options)
 
 
 METHODS = {"adaptive": partial(labels.monte_carlo, adaptive=True),
-           "adaptive, until right": until_right, "bisect": labels.bisect, "tree": labels.tree,
-           "tree, traces counted": partial(labels.tree, count_traces=True)}
+           "adaptive, until right": partial(until_right, labels.monte_carlo),
+           "bisect": labels.bisect, "tree": labels.tree,
+           "tree, traces counted": partial(labels.tree, count_traces=True),
+           "tree, until right": partial(until_right, labels.tree)}
 
 
 def sampled(n_problems: int, n_samples: int) -> list[Trace]:
