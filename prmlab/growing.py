@@ -74,16 +74,16 @@ class GrowingTree:
         """The `n` worthiest different nodes, or all of them in order; ties to the elder."""
         return sorted(set(nodes), key=lambda node: (-self.worth(node), node))[:n]
 
-    def live(self, nodes: Iterable[int]) -> list[int]:
+    def live(self, nodes: Iterable[int], *, noted: bool = True) -> list[int]:
         """Those that can go on: not finished, and below the limits, which are noted if met."""
         going = []
         for node in nodes:
             if self.finished[node]:
                 continue
             if len(self._steps[node]) >= self.max_steps:
-                self.limits["max_steps"] += 1
+                self.limits["max_steps"] += noted
             elif not self.fits(self.trace(node)):
-                self.limits["tokens"] += 1
+                self.limits["tokens"] += noted
             else:
                 going.append(node)
         return going

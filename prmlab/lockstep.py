@@ -283,7 +283,7 @@ class _Server:
         """Move the ends on by as many steps as their asks say, at temperature 0."""
         for done in range(max((getattr(ask, "ahead", 0) for _, ask in asks.values()), default=0)):
             some = {i: (tree, live, 1) for i, (tree, ask) in asks.items()
-                    if getattr(ask, "ahead", 0) > done and (live := tree.live(ends[i].values()))}
+                    if getattr(ask, "ahead", 0) > done and (live := tree.live(ends[i].values(), noted=False))}
             rows = self._sample(self.policy.propose, some, seed, 0.0, drawn=0)
             for i, (_, live, _) in some.items():
                 further = {node: row[0] for node, row in zip(live, rows[i], strict=True)}
@@ -361,7 +361,7 @@ def _result(tree: GrowingTree, cost: Cost, choose: Chooser) -> SearchResult:
     choice = choose(frozen)
     best = None if choice.node is None else frozen.trace(choice.node)
     return SearchResult(best, frozen, choice.answer, cost, choice,
-                        MappingProxyType(dict(tree.limits)))
+                        MappingProxyType({name: n for name, n in tree.limits.items() if n}))
 
 
 def _shares(whole: int | None, weights: Sequence[int]) -> list[int | None]:

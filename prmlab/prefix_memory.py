@@ -112,7 +112,7 @@ class PrefixMemory(StepScorer):
             ValueError: naming the trace, if one has no steps or is too long.
         """
         began = time.perf_counter()
-        encoded = self.verifier.encode(traces)
+        encoded = self.verifier.encoded(traces)
         with self._lock, torch.inference_mode():
             self._make_room({e.ids[:e.n_prompt] for e in encoded}, sum(len(e.ids) for e in encoded))
             waves: list[dict[_Stretch, None]] = []

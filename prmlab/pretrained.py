@@ -6,8 +6,9 @@ only a name of the form owner/name that the caller gave is. Does not know what m
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -15,10 +16,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import cached_file, logging
 
-from prmlab import catalog
+from prmlab import catalog, gguf_files
 
 KINDS = ("ForTokenClassification", "ForSequenceClassification", "ForCausalLM")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -26,7 +33,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str | None = None
          ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model of a folder (or a name, or a hub id) and its tokenizer, ready for inference.
+    """The model of a folder (or a name, a GGUF file, a hub id) and its tokenizer, ready to use.
 
     Args:
         auto_class: the transformers class to open it with, such as `AutoModelForCausalLM`.
@@ -39,14 +46,65 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
             another kind; the message names the file and the mend.
     """
     where = locate(name)
-    local = isinstance(where, Path)
-    if local:
-        _check_folder(where)
+    if gguf_files.is_gguf(where):
+        return _opened_gguf(where, kind, device)
+    if isinstance(where, Path):
+        check_folder(where)
     found = architectures(where)
     if not any(a.endswith(kind) for a in found):
         raise ValueError(f"the model in {where} must be a ...{kind}, its config.json says "
                          f"{', '.join(found) or 'nothing'}; give the folder of another model, "
-                         "or to start a reward model from a causal LM use from_backbone")
+                         "to start a reward model from a causal LM use from_backbone, and "
+                         "open a public PRM by its class in prmlab.public_prms")
+    model, tokenizer, _ = _opened(auto_class, where)
+    return model.to(_device(device)).eval(), tokenizer
+
+
+def load_headed(name: str | PathLike[str], head: Iterable[str], *, device: str | None = None
+                ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, torch.Tensor]]:
+    """A backbone, its tokenizer, and the tensors of a head that transformers has no class for.
+
+    What the config says of code on the hub is not followed: the backbone is transformers' own of
+    that type, and the caller makes the head.
+
+    Args:
+        head: how the names of the head's tensors begin, such as ["v_head"].
+
+    Raises:
+        ValueError: as `load`, and if the weights hold anything else that the backbone has not.
+    """
+    where, begin = locate(name), tuple(f"{prefix}." for prefix in head)
+    if isinstance(where, Path):
+        check_folder(where)
+    model, tokenizer, unused = _opened(AutoModel, where)
+    if other := sorted(n for n in unused if not n.startswith((*begin, "lm_head."))):
+        raise ValueError(f"the weights in {where} hold {', '.join(other[:3])} ({len(other)} in "
+                         "all), which is neither of the backbone nor of the head "
+                         f"{', '.join(begin)}*; load the model with the class it was made for")
+    tensors = {}
+    for file in _weight_files(where):
+        with safe_open(file, "pt") as weights:
+            held = list(weights.keys())
+            tensors |= {n: weights.get_tensor(n) for n in held if n.startswith(begin)}
+    return model.to(_device(device)).eval(), tokenizer, tensors
+
+
+def tensor_names(folder: Path) -> set[str]:
+    """The names of the tensors in a folder's safetensors files; damaged files count as empty."""
+    names: set[str] = set()
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, "pt") as weights:
+                names.update(weights.keys())
+        except (SafetensorError, OSError):
+            continue  # `load` says so
+    return names
+
+
+def _opened(auto_class: Any, where: Path | str
+            ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, set[str]]:
+    """Model, tokenizer, and the names of tensors that the model has no place for."""
+    local = isinstance(where, Path)
     try:
         with no_bars():
             model, report = auto_class.from_pretrained(
@@ -61,8 +119,32 @@ def load(auto_class: Any, kind: str, name: str | PathLike[str], *, device: str |
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"the weights in {where} lack {', '.join(missing[:3])} ({len(missing)} in "
                          "all), which config.json asks for; restore both from one model")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return model.to(device).eval(), tokenizer
+    return model, tokenizer, set(report["unexpected_keys"])
+
+
+def _opened_gguf(file: Path, kind: str, device: str | None
+                 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if kind != "ForCausalLM":
+        raise ValueError(f"{file.name} holds a causal LM, as GGUF files do, no ...{kind}; to make "
+                         "a reward model of it use from_backbone")
+    with no_bars():
+        model, tokenizer = gguf_files.load(file)
+    return model.to(_device(device)).eval(), tokenizer
+
+
+def _device(name: str | None) -> str:
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _weight_files(where: Path | str) -> list[str]:
+    """The safetensors files of a folder, or of a hub id after it has been loaded."""
+    if isinstance(where, Path):
+        return sorted(map(str, where.glob("*.safetensors")))
+    found = partial(cached_file, where, _raise_exceptions_for_missing_entries=False)
+    if index := found("model.safetensors.index.json"):
+        names = set(json.loads(Path(index).read_text("utf-8"))["weight_map"].values())
+        return [found(name) for name in sorted(names)]
+    return [found("model.safetensors")]
 
 
 def locate(name: str | PathLike[str]) -> Path | str:
@@ -76,6 +158,8 @@ def locate(name: str | PathLike[str]) -> Path | str:
 
 def architectures(where: Path | str) -> list[str]:
     """The architectures that a model's config names, such as ["LlamaForCausalLM"]."""
+    if gguf_files.is_gguf(where):
+        return ["ForCausalLM"]
     try:
         config = AutoConfig.from_pretrained(where, local_files_only=isinstance(where, Path),
                                             trust_remote_code=False)
@@ -115,10 +199,15 @@ def no_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """That a folder holds a model: config, safetensors weights and a tokenizer, none damaged.
+
+    Raises:
+        ValueError: naming the file that is missing or damaged, and the mend.
+    """
     if not folder.is_dir():
-        raise ValueError(f"a model is a folder, got the file {folder}; give the folder it is "
-                         "in")
+        raise ValueError(f"a model is a folder or a GGUF file, got the file {folder}; give the "
+                         "folder it is in")
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is no model: it has no config.json; give the folder that "
                          "save() or save_pretrained() wrote")

@@ -2,20 +2,16 @@
 
 A PRM is a transformers token classifier with two labels, index 1 = right; an ORM a sequence
 classifier with one label. Scores are read by position, at `tokens.Encoded.step_ends`, never by
-value. The backbone is causal, so the score at a step's end has seen that step and those before
-it, and one pass over a trace scores all its prefixes; logits become probabilities in float64.
-Does not know how the models were trained, nor other conventions than this (`public_prms`).
+value; how a pass is run is `verifiers`'s. `PRM.load` also opens public PRMs, which have other
+layouts and heads (`public_prms`). Does not know how the models were trained.
 """
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
-from threading import RLock
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -28,31 +24,14 @@ from transformers import (
 )
 
 from prmlab import pretrained, tokens
-from prmlab.bars import bar
+from prmlab.protocols import StepScorer
+from prmlab.public_prms import choice
+from prmlab.public_prms.headed import PurePRM
 from prmlab.traces import Trace
-from prmlab.usage import Sums
+from prmlab.verifiers import Usage, Verifier, right_of_two, sigmoid
 
 
-@dataclass(frozen=True)
-class Usage(Sums):
-    """What scoring has cost; subtract an earlier one for the cost of what lay between.
-
-    Args:
-        calls: calls of `score`.
-        traces: traces scored; equal ones run through the model once a call.
-        skipped: traces left out because they are longer than the model's limit.
-        scorer_tokens: tokens run through the model, padding not counted.
-        seconds: time spent.
-    """
-
-    calls: int = 0
-    traces: int = 0
-    skipped: int = 0
-    scorer_tokens: int = 0
-    seconds: float = 0.0
-
-
-class _Verifier:
+class _Trained(Verifier):
     """What a PRM and an ORM share: a classifier, its tokenizer, its logits at step ends."""
 
     _auto: ClassVar[type]
@@ -67,16 +46,11 @@ class _Verifier:
                              f"label(s), this model has {model.config.num_labels}; load it "
                              "with the class it was trained as")
         stored = getattr(model.config, "prmlab", None) or {}
-        limit = getattr(model.config, "max_position_embeddings", None)
-        self.model, self.tokenizer = model, tokenizer
+        super().__init__(model, tokenizer, max_length=max_length or stored.get("max_length"),
+                         batch_tokens=batch_tokens)
         if separator is None:
             separator = stored.get("separator", tokens.SEPARATOR)
         self.separator: str = separator
-        self.max_length: int | None = max_length or stored.get("max_length") or limit
-        # On a CPU activations should fit in the cache: 2**15 ran at a fifth of the speed of 2**12.
-        self.batch_tokens = batch_tokens or (2**12 if model.device.type == "cpu" else 2**16)
-        self.usage = Usage()
-        self._lock = RLock()
 
     @classmethod
     def load(cls, name: str | PathLike[str], *, device: str | None = None,
@@ -139,84 +113,32 @@ class _Verifier:
             self.model.save_pretrained(fspath(folder))
         self.tokenizer.save_pretrained(fspath(folder))
 
+    def encode(self, traces: Sequence[Trace]) -> list[tokens.Encoded]:
+        """The traces as the model reads them; the layout is `tokens.encode`'s."""
+        return tokens.encode_many(self.tokenizer, traces, separator=self.separator)
+
     def __repr__(self) -> str:
         millions = self.model.num_parameters() / 1e6
         return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M "
                 f"parameters, separator={self.separator!r}, device={self.model.device})")
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
-        return pretrained.fingerprint(self.model, self.tokenizer, self.separator)
+    @property
+    def settings(self) -> list[Any]:
+        """The separator, which decides the scores along with weights and tokenizer."""
+        return [self.separator]
 
     def fits(self, trace: Trace) -> bool:
         """Whether the trace is within the model's limit."""
         return tokens.fits(self.tokenizer, trace, self.max_length or float("inf"),
                            separator=self.separator)
 
-    def encode(self, traces: Sequence[Trace], *, on_long: str = "error") -> list[tokens.Encoded]:
-        """The traces as ids. ValueError names one without steps, or too long."""
-        for i, trace in enumerate(traces):
-            if not trace.steps:
-                raise ValueError(f"trace {i} (problem {trace.problem.id!r}) has no steps, so "
-                                 "there is nothing to score; leave it out")
-        encoded = tokens.encode_many(self.tokenizer, traces, separator=self.separator)
-        limit = self.max_length or float("inf")
-        for i, e in enumerate(encoded):
-            if len(e.ids) > limit and on_long == "error":
-                raise ValueError(f"trace {i} (problem {traces[i].problem.id!r}) has "
-                                 f"{len(e.ids)} ids, the limit is {limit}; leave it out, or "
-                                 'pass on_long="skip" (nothing is ever cut off)')
-        return encoded
-
     @property
     def head(self) -> torch.nn.Module:
         """From hidden states to logits."""
         return self.model.score if hasattr(self.model, "score") else self.model.classifier
 
-    def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
-        if on_long not in ("error", "skip"):
-            raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
-        began = time.perf_counter()
-        encoded = self.encode(traces, on_long=on_long)
-        limit = self.max_length or float("inf")
-        fits = {(e.ids, e.step_ends): None for e in encoded if len(e.ids) <= limit}
-        with self._lock:
-            found = self._run(list(fits))
-            self.usage += Usage(1, len(traces), sum(len(e.ids) > limit for e in encoded),
-                                sum(len(ids) for ids, _ in fits), time.perf_counter() - began)
-        return [found.get((e.ids, e.step_ends)) for e in encoded]
 
-    def _run(self, items: list[tuple[tuple[int, ...], tuple[int, ...]]]
-             ) -> dict[tuple, np.ndarray]:
-        found: dict[tuple, np.ndarray] = {}
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.inference_mode(), bar(len(items), "trace") as shown:
-                for batch in _batches(items, self.batch_tokens):
-                    found.update(zip(batch, self._forward(batch), strict=True))
-                    shown.update(len(batch))
-        finally:
-            self.model.train(was_training)
-        return found
-
-    def _forward(self, batch: list[tuple[tuple[int, ...], tuple[int, ...]]]
-                 ) -> list[np.ndarray]:
-        device = self.model.device
-        ids = torch.zeros(len(batch), len(batch[0][0]), dtype=torch.long)
-        for i, (row, _) in enumerate(batch):
-            ids[i, :len(row)] = torch.tensor(row)
-        # Padding is on the right and attention causal: no mask is needed.
-        hidden = self.model.base_model(input_ids=ids.to(device), use_cache=False)[0]  # [B, T, C]
-        rows = torch.tensor([i for i, (_, ends) in enumerate(batch) for _ in ends])
-        at = torch.tensor([end for _, ends in batch for end in ends])
-        logits = self.head(hidden[rows.to(device), at.to(device)]).float().cpu().numpy()
-        return np.split(logits, np.cumsum([len(ends) for _, ends in batch])[:-1])
-
-
-class PRM(_Verifier):
+class PRM(_Trained):
     """A process reward model: P(step is right | the steps up to it); a `protocols.StepScorer`.
 
     `usage` holds what it has cost. Calls from several threads take turns.
@@ -224,6 +146,34 @@ class PRM(_Verifier):
 
     _auto, _kind = AutoModelForTokenClassification, "ForTokenClassification"
     _labels = ("wrong", "right")
+
+    @classmethod
+    def load(cls, name: str | PathLike[str], *, device: str | None = None,
+             separator: str | None = None, **options: Any) -> StepScorer:
+        """The PRM of that name: the catalogue's, a folder, or a hub id (owner/name).
+
+        A public PRM with a layout or head of its own comes back as its class of `public_prms`;
+        every other as a `PRM`.
+
+        Args:
+            device: where to run; a GPU if there is one by default.
+            separator: the text after every step; by default what the folder or the name says,
+                else TRL's. It must be the one of training: the score is read there.
+            options: as for the constructor of the class.
+
+        Raises:
+            ValueError: if there is no such model, or it is damaged or of another kind, or has no
+                separator to choose.
+        """
+        if adapter := choice.adapter(name):
+            if separator is not None and adapter is not PurePRM:
+                raise ValueError(f"{adapter.__name__} has a layout of its own, so there is no "
+                                 f"separator to choose, got {separator!r}; leave it out")
+            chosen = {} if separator is None else {"separator": separator}
+            return adapter.load(name, device=device, **chosen, **options)
+        model, tokenizer = pretrained.load(cls._auto, cls._kind, name, device=device)
+        known = separator if separator is not None else choice.separator(name)
+        return cls(model, tokenizer, separator=known, **options)
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:
@@ -241,10 +191,10 @@ class PRM(_Verifier):
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """P(right) from the head's outputs, [S, 2] -> [S]: the softmax's second."""
-        return _sigmoid(logits[:, 1] - logits[:, 0])
+        return right_of_two(logits)
 
 
-class ORM(_Verifier):
+class ORM(_Trained):
     """An outcome reward model: P(the final answer is right), read at the trace's last step end.
 
     `usage` holds what it has cost. Calls from several threads take turns.
@@ -268,7 +218,7 @@ class ORM(_Verifier):
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """P(right) from the head's outputs, [S, 1] -> [S]."""
-        return _sigmoid(logits[:, 0])
+        return sigmoid(logits[:, 0])
 
 
 @dataclass(frozen=True)
@@ -295,19 +245,6 @@ class OutcomeSteps:
               ) -> list[np.ndarray | None]:
         """P(answer will be right) after each step, [S] a trace. Arguments as `PRM.score`."""
         return self.orm._at_steps(traces, on_long)
-
-
-def _batches(items: list[tuple], batch_tokens: int) -> Iterator[list[tuple]]:
-    """The items, longest first, in lots of at most `batch_tokens` padded (or one item)."""
-    order = sorted(items, key=lambda item: -len(item[0]))
-    while order:
-        n = max(1, batch_tokens // len(order[0][0]))
-        yield order[:n]
-        order = order[n:]
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
 def _article(name: str) -> str:

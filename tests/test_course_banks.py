@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prmlab import agreement, banks, curves, metrics, rules, scoring, search, toys
-from prmlab.checks import nb01, nb02, nb03, nb05, nb06
+from prmlab import agreement, banks, budget, curves, metrics, rules, scoring, search, toys
+from prmlab.checks import nb01, nb02, nb03, nb04, nb05, nb06
+from prmlab.evidence import StepLabel
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "data" / "course").glob("*.json"))
@@ -86,6 +87,10 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "03/q_ln2": lambda: nb03._loss([0.0, 0.0], [1, -1], "hard"),
     "03/q_ece": lambda: metrics.calibration([0.9] * 100, [1] * 70 + [0] * 30).ece,
     "03/q_trap": lambda: trap(32),
+    "04/q_missed": lambda: nb04._called_wrong(0.1, 8),
+    "04/q_se": lambda: StepLabel(1, 0.25, 16).standard_error,
+    "04/q_bisect": lambda: math.ceil(math.log2(15 + 1)),
+    "04/q_generations": lambda: budget.Plan(1000, 8, 6, 16, tokens=1).generations / 1000,
     "05/q_middle": lambda: nb05._best_of([False, True, False], [0.1, 0.5, 0.9], 2),
     "05/q_spread": lambda: nb05._spread([0.5] * 100),
     "05/q_weighted": lambda: float(*nb05._vote(["5", "5", "7", None], [0.3, 0.4, 0.6, 0.9])),
@@ -96,6 +101,8 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "07/q_chances": lambda: rules.chances(np.array([0.9, 0.5, 0.8]))[1],
     "07/q_f1": lambda: float(metrics.harmonic_mean(0.6, 0.9)),
     "07/q_average": lambda: sum([82.4, 77.6, 67.5, 66.3]) / 4,
+    "10/q_index": lambda: min(step for step in (4, 3, 9) if step <= 6) - 1,
+    "10/q_memory": lambda: 7.6e9 * 2 / 1e9,
 }
 
 

@@ -27,7 +27,7 @@ def test_the_figures_of_the_samples(tmp_path):
     figures = measured(tmp_path)
     checker = figures["bigbench_mistake"]["arithmetic checker"]["all"]
     assert (checker["f1"]["value"], checker["auroc"]["value"]) == (1.0, 1.0)
-    assert figures["bigbench_mistake"]["always right"]["all"]["acc_correct"] == 1.0
+    assert figures["bigbench_mistake"]["always right"]["all"]["acc_correct"]["value"] == 1.0
     bench = figures["prmbench"]
     assert (bench["steps"], bench["wrong steps"], bench["controls"]) == (8, 3, 1)
     assert bench["error steps beyond their trace"] == 1

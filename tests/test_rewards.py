@@ -19,8 +19,9 @@ from transformers import (
 
 from prmlab import journal, tokens
 from prmlab.protocols import StepScorer, scored
-from prmlab.rewards import ORM, PRM, Usage
+from prmlab.rewards import ORM, PRM
 from prmlab.traces import Problem, Trace
+from prmlab.verifiers import Usage
 
 pytestmark = pytest.mark.torch
 
@@ -288,7 +289,7 @@ def test_a_damaged_folder(prm, tmp_path, damage, message):
 def test_a_model_of_another_kind(prm, orm, tokenizer, tmp_path):
     with pytest.raises(ValueError, match="must be a ...ForSequenceClassification"):
         ORM.load(saved(prm, tmp_path / "prm"))
-    with pytest.raises(ValueError, match="a model is a folder, got the file .*config.json"):
+    with pytest.raises(ValueError, match="a model is a folder or a GGUF file, got the file"):
         PRM.load(tmp_path / "prm" / "config.json")
     three = LlamaForTokenClassification(
         LlamaConfig(vocab_size=len(tokenizer), num_labels=3, **SHAPE))
@@ -308,3 +309,20 @@ def test_the_fingerprint_names_what_decides_the_scores(policy, prm, orm, tokeniz
     assert PRM(prm.model, tokenizer, batch_tokens=9).fingerprint == prm.fingerprint
     assert orm.as_step_scorer().fingerprint == orm.fingerprint
     assert journal.identity(prm) == prm.fingerprint
+
+
+def test_what_many_traces_begin_with_is_run_once(prm, monkeypatch):
+    problem = "a b c ? " * 12  # 48 ids and bos
+    siblings = [trace(problem, "a b", *rest) for rest in (
+        ("c",), ("c", "b"), ("b b a",), ("1 2",), ("a",), ("2",), ("3 c",), ("b", "c"), ("c a",),
+        ("c c",), ("a 1",), ("a 2",))]
+    alone = [prm.score([t])[0] for t in siblings]
+    before = prm.usage
+    assert close(prm.score([*siblings, TRACES[0], siblings[0].prefix(1)]),
+                 [*alone, prm.score(TRACES[:1])[0], alone[0][:1]])
+    spent = prm.usage - before
+    n_ids = [len(tokens.encode(prm.tokenizer, t).ids) for t in siblings]
+    first = len(tokens.encode(prm.tokenizer, TRACES[0]).ids)
+    shared = len(tokens.encode(prm.tokenizer, siblings[0].prefix(1)).ids)
+    covered = n_ids[0]  # it begins the second one
+    assert spent.scorer_tokens == sum(n_ids) - covered - 10 * shared + 2 * first

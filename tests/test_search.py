@@ -274,6 +274,14 @@ def test_watch_can_stop_the_search():
     assert "open" in result.tree.fate or "kept" in result.tree.fate
 
 
+def test_what_is_only_looked_ahead_to_meets_no_limit():
+    book = Book(root=[("a", 0.9)], a=[("b", 0.8), ("A: 1", 0.9)])
+    [result] = search.lookahead(ASK, book, book, beam_width=1, branching=2, ahead=2, max_steps=2)
+    assert result.limits == {} and result.answer == "1"  # "b" is pruned
+    [done] = search.tree_of_thoughts(ASK, TRAP, TRAP, branching=2)
+    assert done.limits == {}
+
+
 def test_expansions_are_limited_and_it_is_said():
     [result] = search.tree_of_thoughts(toys.make(1), POLICY, toys.Values(POLICY), threshold=0.0,
                                        max_expansions=2)

@@ -298,7 +298,8 @@ def test_the_place_in_the_tree_survives_being_taken_off_the_page(open_page):
     assert top > 100
     page.evaluate("""async () => {
       const section = document.querySelector('section'), parent = section.parentNode;
-      const beat = () => new Promise((done) => setTimeout(done, 200));
+      const beat = () => new Promise((done) =>  // a frame is drawn, and 200 ms pass
+        requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 200))));
       await beat();
       section.remove();
       await beat();

@@ -191,8 +191,10 @@ function render({ model, el }) {
     "change:pinned": draw, "change:status": drawStatus, "change:heard": onHeard,
     ...(hasKernel ? { "change:settings": drawControls } : {}) };
   for (const [event, f] of Object.entries(watched)) model.on(event, f);
-  const back = new IntersectionObserver(() => { for (const pane of drawn) pane.restore(); });
+  const restore = () => { for (const pane of drawn) pane.restore(); };
+  const back = new IntersectionObserver(restore);
   back.observe(root);
+  root.addEventListener("animationstart", restore); // its style has one, begun each time it is put on the page
   if (hasKernel) drawControls();
   drawStatus();
   draw();

@@ -122,6 +122,7 @@ function makePane(on) {
     const fit = (at, size, from, room) => (from < at + 8 ? from - 8 : from + size > at + room - 8 ? from + size - room + 8 : at);
     canvas.scrollLeft = fit(canvas.scrollLeft, b.width, b.left, w);
     canvas.scrollTop = fit(canvas.scrollTop, b.height, b.top, h);
+    if (canvas.isConnected) kept = [canvas.scrollLeft, canvas.scrollTop];
   }
   function draw(next, how) {
     const grown = search?.id === next.id && view.round < how.round;
@@ -176,7 +177,7 @@ function makePane(on) {
   };
   let asked = 0;
   canvas.addEventListener("scroll", () => {
-    kept = [canvas.scrollLeft, canvas.scrollTop];
+    if (canvas.isConnected) kept = [canvas.scrollLeft, canvas.scrollTop];
     if (nodes.length > MANY && !asked) asked = requestAnimationFrame(() => { asked = 0; drawNodes(); });
   });
   return { root, draw, restore: () => { // JupyterLab lost the place when it took the cell off the page
