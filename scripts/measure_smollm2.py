@@ -10,7 +10,7 @@ PRM on it for a few steps on the course's own labelled stories. With --lora N (a
 trained for N steps of 4 stories to write such solutions, through adapters of rank 8, and sampled
 again. Times are the process's own processor seconds, so what else the machine does counts little;
 memory is the peak of the process so far. The figures are of a handful of problems: they say that it
-runs and what it costs, hardly how good it is; intervals stand beside them.
+runs and what it costs, hardly how good it is; shares have intervals, the AUROC of so few steps none.
 """
 
 import argparse

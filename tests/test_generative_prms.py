@@ -134,6 +134,7 @@ def test_the_chance_of_yes_is_the_model_s(lm):
         for p, text in zip(prefixes, ("fine", "hm", "yes"), strict=True)]
     assert close([scores], [expected])
     assert np.std(expected) > 1e-4
+    assert scorer.usage.scorer_tokens > sum(len(scorer.prompt(p)) for p in prefixes)
 
 
 def test_genprm_reads_yes_against_no_and_runs_nothing(lm):

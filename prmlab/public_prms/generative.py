@@ -17,7 +17,7 @@ from prmlab import pretrained, tokens
 from prmlab.public_prms.writing import LocalWriter
 from prmlab.tokens import Piece
 from prmlab.traces import Trace
-from prmlab.usage import Usage
+from prmlab.verifiers import Usage
 
 _MARKS = re.compile(r"^\W*step\s+(\d{1,6})\b|\\boxed\s*\{\s*(?:\\text\{)?\s*(correct|incorrect)",
                     re.IGNORECASE | re.MULTILINE)
@@ -87,8 +87,10 @@ class _Writing:
 
     @property
     def usage(self) -> Usage:
-        """What it has cost."""
-        return self.writer.usage
+        """What it has cost; the tokens are those of prompts and of what was written."""
+        spent = self.writer.usage
+        return Usage(spent.calls, spent.samples // self.n_samples, 0,
+                     spent.prompt_tokens + spent.new_tokens, spent.seconds)
 
     @property
     def fingerprint(self) -> str:

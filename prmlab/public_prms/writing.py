@@ -4,8 +4,9 @@ What a generative verifier needs of its model. Texts are drawn as `decoding` dra
 depends on (seed, prompt, its index) alone. Does not know what is asked; runs nothing it reads.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 
@@ -92,7 +93,7 @@ class LocalWriter(Sendable):
                                  "out")
         if not prompts:
             return []
-        drawn: list[list[int]] = [[] for _ in range(len(prompts) * n)]
+        began, drawn = time.perf_counter(), [list[int]() for _ in range(len(prompts) * n)]
         with self._lock, torch.inference_mode(), plugged(self.model):
             slots = Slots(self.model, Rows(list(prompts), n, seed), max_new=self.max_new_tokens,
                           max_length=self.max_length, batch_tokens=self._fitting())
@@ -108,7 +109,8 @@ class LocalWriter(Sendable):
                         shown.update()
             written = [self._cut(ids, stop) for ids in drawn]
             self.usage += Usage(1, len(drawn), sum(not w.ended for w in written),
-                                slots.prompt_tokens, n_new, merged=slots.merged)
+                                slots.prompt_tokens, n_new, time.perf_counter() - began,
+                                slots.merged)
         return [written[i:i + n] for i in range(0, len(written), n)]
 
     def chance(self, texts: Sequence[tuple[int, ...]], options: tuple[str, str]) -> np.ndarray:
@@ -127,10 +129,11 @@ class LocalWriter(Sendable):
                                  f"{self.max_length}; lower max_new_tokens")
         columns = tuple(tokens.column(self.tokenizer, option) for option in options)
         items = [Encoded(tuple(ids), (len(ids) - 1,), 0) for ids in texts]
+        began = time.perf_counter()
         with self._lock:
             self._choosing.columns = columns
             found, n_run = self._choosing._run(items)
-            self.usage += replace(Usage(), prompt_tokens=n_run)
+            self.usage += Usage(prompt_tokens=n_run, seconds=time.perf_counter() - began)
         logits = np.array([found[item][0] for item in items], dtype=np.float64).reshape(-1, 2)
         return 1 / (1 + np.exp(logits[:, 1] - logits[:, 0]))
 
