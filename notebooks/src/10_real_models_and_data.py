@@ -349,17 +349,19 @@ for name, found in (("Mistake", mistakes["prm"]["all"]), ("PRMBench", bench["prm
     print(f"{name:8} AUROC {told(at)}: it {coin}.")
 
 # %% [markdown]
-# A little better than a coin is no achievement where the judge *the later the worse*,
-# which reads nothing, does as well or better: first steps are seldom wrong. And the
-# threshold? Chosen on the first task, in its favour, and carried on as ProcessBench
-# does:
+# A little better than a coin is no achievement where *the later the worse*, which reads
+# nothing, is far better: first steps are seldom wrong, and what follows an error is not
+# labelled at all. (It beats the checker, too: an AUROC over the steps of many traces
+# pays for knowing the place.) And the threshold? Chosen on the first task, in the
+# PRM's favour, and carried on as ProcessBench does:
 
 # %%
 print(f"at 0.5 the PRM passes {told(mistakes['prm']['all']['acc_correct'])} of the "
       "traces without a mistake")
 for judge in ("random place", "arithmetic checker", "prm"):
     at = mistakes[judge]
-    print(f"{judge:18} threshold {at['threshold']:.2f}:", at["f1 at it"])
+    print(f"{judge:18} threshold {at['threshold']:.2f}:",
+          ", ".join(f"{task} {f1:.2f}" for task, f1 in at["f1 at it"].items()))
 
 # %% [markdown]
 # So: **the weights of the small world do not transfer.** Nothing useful of a real
@@ -766,14 +768,18 @@ print("pass@1 on one-step stories, two examples shown: {share:.2f} ({low:.2f} to
 found = stages["monte carlo"]
 print(f"Monte Carlo: {found['steps']} steps of {found['traces']} traces took "
       f"{found['generations']} generations; values {found['values'][:4]} ...")
-if "prm" in stages:
-    head = stages["prm"]
-    print(f"PRM head, {head['steps']} steps on {head['traces']} traces: AUROC "
-          f"{head['AUROC before']} before, {head['AUROC after']} after, "
-          f"on {head['held-out steps']} held-out steps")
+head, lora = stages["prm"], stages["lora"]
+print(f"PRM head, {head['steps']} steps on {head['traces']} traces: AUROC "
+      f"{head['AUROC before']} before, {head['AUROC after']} after, "
+      f"on {head['held-out steps']} held-out steps")
+print(f"LoRA, {lora['steps']} steps on {lora['traces']} stories, "
+      f"{lora['adapter MB in half']} MB of adapters: pass@1 without examples "
+      "{share:.2f} ({low:.2f} to {high:.2f})".format(**lora["pass@1"]))
 
 # %% [markdown]
-# A handful of problems: it says what it costs, hardly how good it is.
+# A handful of problems and of steps: it says what it costs, and that it runs, and
+# nothing of how good it could become: the lessons of our tiny policies are thousands of
+# times longer (data/README.md).
 #
 # ## Servers
 #
