@@ -68,7 +68,8 @@ for file, name in WANTED.items():
 # `public.fetch` takes the file from its authors' repository at a pinned commit, goes
 # on where a fetch was cut off, and keeps nothing whose SHA-256 differs. ProcessBench
 # (`Qwen/ProcessBench`) and Math-Shepherd (`peiyi9979/Math-Shepherd`) lie on a hub;
-# download those yourself.
+# download those yourself, the former's four files as gsm8k.json, math.json,
+# olympiadbench.json and omnimath.json.
 #
 # ## Six formats
 #
@@ -226,6 +227,19 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
+# How much hangs on it in a real file? From `real_data/phase1_test.jsonl` if you have
+# it, else once more from the row above:
+
+# %%
+real = REAL / "phase1_test.jsonl"
+mine = real if real.is_file() else prm800k_file
+for policy_word in ("right", "wrong"):
+    found = list(prm800k.read(mine, neutral=policy_word, strict=False))
+    wrong = sum(-1 in trace.labels for trace in found)
+    print(f"{mine.name}: neutral={policy_word!r}: {wrong} of {len(found)} traces "
+          "have a wrong step")
+
+# %% [markdown]
 # ## Bad rows
 #
 # Real files have torn lines. A reader that skips them in silence trains you a model
@@ -328,12 +342,11 @@ for name, found in (("F1, Mistake", {j: mistakes[j]["all"]["f1"] for j in JUDGES
 # alone, which needs no threshold:
 
 # %%
-aurocs = {f"{name}, {judge.replace('what the prm can read', 'those')}": tuple(
-              found[key][which].values())
-          for judge in ("the later the worse", "arithmetic checker", READS, "prm")
-          for name, found, key, which in (
-              ("Mistake", mistakes[judge], "all", "auroc"),
-              ("PRMBench", {"all": bench[judge]}, "all", "auroc"))}
+aurocs = {}
+for judge in ("the later the worse", "arithmetic checker", READS, "prm"):
+    short = judge.replace("what the prm can read", "those")
+    aurocs[f"Mistake, {short}"] = tuple(mistakes[judge]["all"]["auroc"].values())
+    aurocs[f"PRMBench, {short}"] = tuple(bench[judge]["auroc"].values())
 plots.aggregation_comparison(aurocs, title="Does a right step score above a wrong one?",
                              x_title="AUROC over steps (0.5: a coin)")
 
@@ -350,10 +363,9 @@ for name, found in (("Mistake", mistakes["prm"]["all"]), ("PRMBench", bench["prm
 
 # %% [markdown]
 # A little better than a coin is no achievement where *the later the worse*, which reads
-# nothing, is far better: first steps are seldom wrong, and what follows an error is not
-# labelled at all. (It beats the checker, too: an AUROC over the steps of many traces
-# pays for knowing the place.) And the threshold? Chosen on the first task, in the
-# PRM's favour, and carried on as ProcessBench does:
+# nothing, is far better: first steps are seldom wrong. (It beats the checker, too: an
+# AUROC over the steps of many traces pays for knowing the place.) And the threshold?
+# Chosen on the first task, in the PRM's favour, and carried on as ProcessBench does:
 
 # %%
 print(f"at 0.5 the PRM passes {told(mistakes['prm']['all']['acc_correct'])} of the "
@@ -449,6 +461,25 @@ print(f"math with its own threshold {alone.threshold:.3f}: "
 
 # %% [markdown]
 # Both are published under the name ProcessBench F1. Ask which one you are reading.
+#
+# With the real subsets in `real_data/`, here is our checker under the protocol; it says
+# yes or no and needs no threshold.
+
+# %%
+subsets = {name: list(processbench.read(REAL / f"{name}.json", strict=False))
+           for name in ("gsm8k", "math", "olympiadbench", "omnimath")
+           if (REAL / f"{name}.json").is_file()}
+if subsets:
+    result = benchmarks.process_bench(
+        {name: [claims.first_arithmetic_error(t.steps, t.problem.text) for t in part]
+         for name, part in subsets.items()},
+        {name: [rows.first_error(t) for t in part] for name, part in subsets.items()})
+    for name, subset in result.subsets.items():
+        print(f"{name}: F1 {subset.f1:.2f} ({subset.low:.2f} to {subset.high:.2f})")
+    print("average", result.average)
+else:
+    print("no subset of ProcessBench in real_data/; the table of published figures "
+          "is further below")
 
 # %%
 exercises.show("10", "carried")
@@ -496,9 +527,30 @@ plots.aggregation_comparison(classes, title="Arithmetic checker by class of erro
                              x_title="PRMScore")
 
 # %% [markdown]
+# Against a random place in the same traces, class by class:
+
+# %%
+for name, estimate in bench["arithmetic checker"]["classes"].items():
+    blind = bench["random place"]["classes"][name]
+    how = "above" if estimate["low"] > blind["high"] else (
+        "below" if estimate["high"] < blind["low"] else "not told from")
+    if name != "multi_solutions":
+        print(f"{name:21} {told(estimate)}, {how} {told(blind)}")
+
+# %% [markdown]
 # (`multi_solutions` has no wrong step; for it the benchmark reports the F1 of right
-# steps alone, which is another figure and stays out of the picture.)
-#
+# steps alone, which is another figure and stays out of the picture.) On your own copy, or
+# on the one row above:
+
+# %%
+real = REAL / "prm800k_test_p1_4o_confidence.jsonl"
+mine = list(prmbench.read(real if real.is_file() else prmbench_file, strict=False))
+judged = [[all(c.holds or c.misprint for c in found) for found in claims.read(t.steps)]
+          for t in mine]
+result = benchmarks.prm_bench(judged, [[y > 0 for y in t.labels] for t in mine])
+print(f"{len(mine)} traces: PRMScore {result.score}")
+
+# %% [markdown]
 # ## Where the score lives
 #
 # Public PRMs of billions of parameters do not fit on this page. Their *conventions*
@@ -703,16 +755,17 @@ theme.show(fig, alt=f"{order[0]} loses least, {lost[order[0]]:.0%} of its F1; "
 #
 # Another recorded thing: MATH-500 problems, eight traces each by a Qwen2.5-1.5B, each
 # scored by a public PRM and graded when it was made (satchmakua/crucible-ttc, its file
-# crucible_math500_bestofn_seed0.json, MIT). We graded the same texts again with *our* comparison
-# of answers. **Predict** whether the two gradings agree on every trace.
+# crucible_math500_bestofn_seed0.json, MIT). We graded the same texts again with *our*
+# comparison of answers. **Predict** whether the two gradings agree on every trace.
 
 # %%
 run = human["recorded_run"]
 grades = {kind: {how: told(e) for how, e in run[kind].items()}
           for kind in ("our grading", "recorded flags")}
 print(pd.DataFrame(grades).to_string())
-print(f"{run['problems']} problems, {run['traces']} traces: right by us {run['right by us']}, as recorded "
-      f"{run['right as recorded']}, different {len(run['differences'])}")
+print(f"{run['problems']} problems, {run['traces']} traces: right by us "
+      f"{run['right by us']}, as recorded {run['right as recorded']}, "
+      f"different {len(run['differences'])}")
 
 # %%
 for reason, count in run["reasons"].items():
