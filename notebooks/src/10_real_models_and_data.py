@@ -26,8 +26,7 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models
-from tokenizers import pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
 
 from prmlab import benchmarks, catalog, checker, claims, exercises, labels, metrics
@@ -333,12 +332,12 @@ for name, found in (("F1, Mistake", {j: mistakes[j]["all"]["f1"] for j in JUDGES
     for judge in ("arithmetic checker", "prm"):
         low, high = found[judge]["low"], found[judge]["high"]
         at = "above" if low > found[floor]["high"] else (
-            "below" if high < found[floor]["low"] else "not told from")
+            "below" if high < found[floor]["low"] else "overlaps with")
         print(f"{name:13} {judge:18} {at} {floor!r}, {told(found[floor])}")
 
 # %% [markdown]
 # A checker that is exact about sums is worth something where sums are what goes wrong,
-# and nothing on PRMBench, whose errors are of other kinds. Now the order of steps
+# and nothing that would show here on PRMBench, whose errors are of other kinds. Now the order of steps
 # alone, which needs no threshold:
 
 # %%
@@ -533,7 +532,7 @@ plots.aggregation_comparison(classes, title="Arithmetic checker by class of erro
 for name, estimate in bench["arithmetic checker"]["classes"].items():
     blind = bench["random place"]["classes"][name]
     how = "above" if estimate["low"] > blind["high"] else (
-        "below" if estimate["high"] < blind["low"] else "not told from")
+        "below" if estimate["high"] < blind["low"] else "overlaps with")
     if name != "multi_solutions":
         print(f"{name:21} {told(estimate)}, {how} {told(blind)}")
 
