@@ -4,11 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from prmlab import __version__, doctor
+from prmlab import __version__, commands, doctor
 
 EPILOG = """\
 examples:
   python -m prmlab doctor        is everything here that the notebooks need?
+  python -m prmlab label traces.jsonl labelled.jsonl
+  python -m prmlab train-prm labelled.jsonl --base verifier-base --out my-prm
+  python -m prmlab evaluate held_out.jsonl --prm my-prm
   make lab                       set everything up and open the first notebook
 """
 
@@ -19,12 +22,13 @@ def parser() -> argparse.ArgumentParser:
         prog="prmlab", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="PRMLab: a course and workbench on process reward models, in Jupyter.")
     top.add_argument("--version", action="version", version=f"prmlab {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = commands.add_parser(
+    top_commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    command = top_commands.add_parser(
         "doctor", help="what this machine has and lacks, with a one-line mend for each",
         description="Look at Python, packages, JupyterLab's kernel, server and widgets, browser, "
                     "GPU, disk and data. Changes nothing. Exit code 1 if a notebook would stop.")
     command.set_defaults(run=doctor.run)
+    commands.add(top_commands)
     return top
 
 

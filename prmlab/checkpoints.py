@@ -16,36 +16,69 @@ from safetensors.torch import load_file, save_file
 
 
 def save(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
-         settings: Mapping[str, Any], position: Mapping[str, int]) -> None:
-    """Write a checkpoint of this position and remove the older ones."""
+         settings: Mapping[str, Any], position: Mapping[str, Any],
+         best: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Write a checkpoint of this position, unless it is there, and remove the older ones.
+
+    Args:
+        position: plain JSON with a `step`.
+        best: weights to keep beside the model's, such as those of the best validation.
+
+    Raises:
+        OSError: if it cannot be written, as on a full disk; an older checkpoint then stays.
+    """
     folder = Path(folder)
     target = folder / f"step-{position['step']:08d}"
     part = folder / (target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_file({name: p.detach().contiguous() for name, p in model.named_parameters()},
-              part / "model.safetensors")
-    state = optimizer.state_dict()["state"]
-    save_file({f"{i}.{key}": torch.as_tensor(value).contiguous().cpu()
-               for i, entry in state.items() for key, value in entry.items()},
-              part / "optimizer.safetensors")
-    (part / "position.json").write_text(json.dumps(
-        {"settings": dict(settings), "position": dict(position)}, sort_keys=True, indent=1))
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    if not target.exists():
+        try:
+            _write(part, model, optimizer, settings, position, best or {})
+            part.rename(target)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise OSError(f"the checkpoint of step {position['step']} cannot be written to "
+                          f"{folder} ({error}); make room there and run again: {_left(folder)}"
+                          ) from error
     for old in folder.glob("step-*"):
         if old != target:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def _write(part: Path, model, optimizer, settings, position, best) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    state = optimizer.state_dict()["state"]
+    for name, tensors in (
+            ("model", dict(model.named_parameters())), ("best", best),
+            ("optimizer", {f"{i}.{key}": torch.as_tensor(value)
+                           for i, entry in state.items() for key, value in entry.items()})):
+        save_file({key: t.detach().cpu().contiguous() for key, t in tensors.items()},
+                  part / f"{name}.safetensors")
+    (part / "position.json").write_text(json.dumps(
+        {"settings": dict(settings), "position": dict(position)}, sort_keys=True, indent=1))
+
+
+def _left(folder: Path) -> str:
+    found = _found(folder)
+    return f"it goes on from {found[-1].name}" if found else "it begins at the first step"
+
+
+def _found(folder: str | Path) -> list[Path]:
+    return [f for f in sorted(Path(folder).glob("step-*")) if f.suffix != ".part"]
+
+
 def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
-            settings: Mapping[str, Any]) -> dict[str, int] | None:
-    """Load the newest whole checkpoint into model and optimizer; its position, None if none.
+            settings: Mapping[str, Any]
+            ) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """Load the newest whole checkpoint into model and optimizer; None if there is none.
+
+    Returns:
+        Its position, and the weights that were saved as `best`.
 
     Raises:
         ValueError: if the checkpoint was made with other settings (each is named) or is damaged.
     """
-    found = [f for f in sorted(Path(folder).glob("step-*")) if f.suffix != ".part"]
+    found = _found(folder)
     if not found:
         return None
     newest = found[-1]
@@ -53,6 +86,7 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
         saved = json.loads((newest / "position.json").read_text())
         weights = load_file(newest / "model.safetensors")
         flat = load_file(newest / "optimizer.safetensors")
+        best = load_file(newest / "best.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"the checkpoint {newest} is damaged ({error}); remove that folder to "
                          "start again") from None
@@ -69,4 +103,4 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state,
                                "param_groups": optimizer.state_dict()["param_groups"]})
-    return saved["position"]
+    return saved["position"], best

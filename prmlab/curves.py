@@ -104,12 +104,41 @@ def best_of_n_curve(
         array([0.333, 0.667, 1.   ])
     """
     right = as_samples(correct)
-    values = as_trace_scores(scores, right.shape)
-    ns = as_numbers(ns, right.shape[1])
-    rank = values.argsort(axis=1)
-    right, values = np.take_along_axis(right, rank, 1), np.take_along_axis(values, rank, 1)
-    tied = _average_ties(right, values)
-    n_samples = right.shape[1]
+    return winner_curve(right, scores, ns, seed=seed, level=level, draws=draws)
+
+
+def winner_curve(
+    values: np.ndarray,
+    scores: np.ndarray,
+    ns: Sequence[int] | None = None,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    draws: int = DRAWS,
+) -> Curve:
+    """The mean of anything about the sample with the highest score among `n`, for each `n`.
+
+    Of its score, say: how sure a scorer is of what it chooses. `best_of_n_curve` is the case in
+    which `values` say what is right; arguments and errors as there.
+
+    Args:
+        values: `[P, N]`, finite numbers.
+
+    Example:
+        >>> scores = [[0.9, 0.1, 0.2]]
+        >>> winner_curve(scores, scores, [1, 3]).mean.round(3)
+        array([0.4, 0.9])
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
+        raise ValueError("values must be [P, N], problems by samples, and finite, got shape "
+                         f"{values.shape}")
+    scores = as_trace_scores(scores, values.shape)
+    ns = as_numbers(ns, values.shape[1])
+    rank = scores.argsort(axis=1)
+    tied = _average_ties(np.take_along_axis(values, rank, 1),
+                         np.take_along_axis(scores, rank, 1))
+    n_samples = values.shape[1]
     weight = [[comb(r, n - 1) / comb(n_samples, n) for n in ns] for r in range(n_samples)]
     return curve_of(tied @ np.array(weight), ns, seed=seed, level=level, draws=draws)
 
@@ -201,6 +230,39 @@ def recovered_gain(
     share = np.full(gain.shape, np.nan)
     np.divide(gain, room, out=share, where=room > 1e-12)
     return Gain(curve.n, share[0], *percentiles(share[1:], level))
+
+
+def share(part: Curve, whole: Curve, *, seed: int = 0, level: float = 0.95, draws: int = DRAWS
+          ) -> Gain:
+    """What share of one mean the other is, such as chosen lucky answers of chosen right ones.
+
+    The bootstrap redraws both on the same problems; NaN where the whole is 0. Errors as for
+    `difference`.
+
+    Example:
+        >>> right = best_of_n_curve([[True, True]], [[0.9, 0.1]])
+        >>> lucky = best_of_n_curve([[True, False]], [[0.9, 0.1]])
+        >>> share(lucky, right).share
+        array([0.5, 1. ])
+    """
+    return recovered_gain(part, whole, 0.0, seed=seed, level=level, draws=draws)
+
+
+def subsample_spread(curve: Curve) -> np.ndarray:
+    """How far accuracy strays, `[K]`, if each problem's `n` samples are drawn anew from its N.
+
+    The standard deviation over such redraws, in closed form: with chance `p` of a right choice
+    in each of P problems, `sqrt(sum p (1 - p)) / P`. It knows nothing of the luck of having
+    these problems, and is 0 at `n = N` but for ties.
+
+    Example:
+        >>> subsample_spread(best_of_n_curve([[True, False]], [[0.9, 0.1]]))
+        array([0.5, 0. ])
+
+    Source: Lightman et al. 2023, arXiv:2305.20050, who draw 400 times from 1,860 samples.
+    """
+    chance = curve.per_problem
+    return np.sqrt(np.clip(chance * (1 - chance), 0, None).sum(axis=0)) / len(chance)
 
 
 def curve_of(

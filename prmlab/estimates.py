@@ -234,3 +234,51 @@ def draw_adaptively(tally: Tally, prefixes: Sequence[Trace], stopping: Stopping,
         left, round = left - step * len(open_), round + 1
         openness = [(stopping.undecided(*reversed(tally.counts[key(p)])), p) for p in open_]
         open_ = [p for how, p in sorted(openness, key=lambda pair: -pair[0]) if how]
+
+
+def draw_tree(n_rollouts: int, count_traces: bool, stopping: Stopping | None, tally: Tally,
+              wanted: dict[Key, Trace], traces: Sequence[Trace]) -> None:
+    """Draw what each wanted prefix lacks, shortest first, and count it for all on its way.
+
+    A prefix lacks what is missing to `n_rollouts`; or, with `stopping`, as many rounds as leave it
+    decided. With `count_traces` the finished traces count as rollouts of their prefixes.
+    """
+    for trace in traces:
+        if count_traces and trace.finished:
+            _count_on_the_way(tally, wanted, 0, trace)
+    levels: dict[int, list[Trace]] = {}
+    for prefix in wanted.values():
+        levels.setdefault(len(prefix.steps), []).append(prefix)
+    for _, level in sorted(levels.items()):
+        round = 0
+        while lacking := _lacking(tally, level, n_rollouts, stopping):
+            for n, prefixes in sorted(lacking.items()):
+                rows = tally.draw(prefixes, n, round=round)
+                for prefix, row in zip(prefixes, rows, strict=True):
+                    for rollout in row:
+                        _count_on_the_way(tally, wanted, len(prefix.steps), rollout)
+            round += 1
+
+
+def _lacking(tally: Tally, level: Sequence[Trace], n_rollouts: int, stopping: Stopping | None
+             ) -> dict[int, list[Trace]]:
+    """By how many rollouts are to be drawn next the prefixes that lack some."""
+    lacking: dict[int, list[Trace]] = {}
+    for prefix in level:
+        n, n_right = tally.counts.get(key(prefix), (0, 0))
+        missing = n_rollouts - n
+        if stopping is not None:
+            missing = stopping.undecided(n_right, n) and min(stopping.step, stopping.at_most - n)
+        if missing > 0:
+            lacking.setdefault(missing, []).append(prefix)
+    return lacking
+
+
+def _count_on_the_way(tally: Tally, wanted: dict[Key, Trace], n_steps: int, rollout: Trace
+                      ) -> None:
+    """Count a rollout for every wanted prefix that it passes through after `n_steps` steps."""
+    for n in range(n_steps + 1, len(rollout.steps) + 1):
+        name = (*key(rollout)[:-1], rollout.steps[:n])
+        if name not in wanted:
+            return
+        tally.add(name, 1, is_right(rollout))

@@ -101,6 +101,24 @@ def bootstrap_mean(
     return Estimate(float(x.mean()), float(low), float(high), level)
 
 
+def verdict(low: float, high: float, *, above: float = 0.0) -> str:
+    """What an interval says of the claim that a quantity lies above `above`.
+
+    "confirmed" if all of it does, "refuted" if none of it does, else "undecided": the data
+    allow both.
+
+    Raises:
+        ValueError: if an end is NaN, or they are the wrong way round.
+
+    Example:
+        >>> verdict(0.02, 0.06), verdict(-0.01, 0.03), verdict(-0.05, -0.02)
+        ('confirmed', 'undecided', 'refuted')
+    """
+    if not low <= high:
+        raise ValueError(f"an interval runs from low to high, got {low!r} to {high!r}")
+    return "confirmed" if low > above else "refuted" if high < above else "undecided"
+
+
 def wilson(n_right: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval for a rate: stays in [0, 1] and is honest for small `n`, unlike ± 2 SE.
 

@@ -19,7 +19,16 @@ from os import PathLike
 from typing import Any
 
 from prmlab import protocols
-from prmlab.estimates import Key, Stopping, Tally, draw_adaptively, is_right, key, tokens_of
+from prmlab.estimates import (
+    Key,
+    Stopping,
+    Tally,
+    draw_adaptively,
+    draw_tree,
+    is_right,
+    key,
+    tokens_of,
+)
 from prmlab.evidence import Cost, Labelled, StepLabel, share
 from prmlab.executors import Chunk, Executor, label_all
 from prmlab.journal import identity
@@ -89,11 +98,7 @@ def monte_carlo(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16
         (1.0, -1.0, 1.0)
     """
     _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
-    rule = adaptive if isinstance(adaptive, Stopping) else Stopping(
-        at_most=4 * n_rollouts, step=min(4, n_rollouts), threshold=threshold)
-    if threshold not in (0.0, rule.threshold):
-        raise ValueError(f"adaptive stops by the threshold {rule.threshold}, so labels must have "
-                         f"it too, got threshold={threshold}; give it in the rule alone")
+    rule = _rule(adaptive, n_rollouts, threshold, at_most=4 * n_rollouts)
     how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": rule.threshold,
            "temperature": temperature, "adaptive": asdict(rule) if adaptive else False}
 
@@ -109,9 +114,9 @@ def monte_carlo(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16
 
 
 def tree(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, seed: int = 0,
-         threshold: float = 0.0, count_traces: bool = False, temperature: float = 1.0,
-         chunk_size: int = 64, journal: Path | None = None, executor: Executor | None = None
-         ) -> Iterator[Labelled]:
+         adaptive: bool | Stopping = False, threshold: float = 0.0, count_traces: bool = False,
+         temperature: float = 1.0, chunk_size: int = 64, journal: Path | None = None,
+         executor: Executor | None = None) -> Iterator[Labelled]:
     """As `monte_carlo`, but a rollout counts for every prefix on its way that needs one.
 
     The traces of a chunk are laid over each other as a tree. Shortest first, each prefix counts
@@ -121,6 +126,8 @@ def tree(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, seed:
     of one problem (next to each other, so that they share a chunk), short steps, a sure policy.
 
     Args:
+        adaptive: True, or the rule itself: of each prefix is drawn only what leaves it decided,
+            at most `n_rollouts` (a rule has its own limit). Values are then biased, as there.
         count_traces: count the finished traces themselves as rollouts of their prefixes. Only
             for all the traces that this policy sampled, none left out for its answer.
         others: as for `monte_carlo`.
@@ -131,11 +138,12 @@ def tree(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, seed:
     Source: the reuse is that of Luo et al. 2024, OmegaPRM, arXiv:2406.06592, without its search.
     """
     _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
-    how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": threshold,
-           "temperature": temperature, "count_traces": count_traces}
-    return _run("tree", partial(_by_rollouts, "tree", partial(_draw_tree, n_rollouts,
-                                                              count_traces),
-                                seed, temperature, threshold),
+    rule = _rule(adaptive, n_rollouts, threshold, at_most=n_rollouts)
+    how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": rule.threshold,
+           "temperature": temperature, "count_traces": count_traces,
+           "adaptive": asdict(rule) if adaptive else False}
+    draw = partial(draw_tree, n_rollouts, count_traces, rule if adaptive else None)
+    return _run("tree", partial(_by_rollouts, "tree", draw, seed, temperature, rule.threshold),
                 policy, traces, how, chunk_size, journal, executor)
 
 
@@ -235,6 +243,16 @@ def _check(threshold: float, **counts: int) -> None:
         raise ValueError(f"threshold must be in [0, 1), got {threshold!r}")
 
 
+def _rule(adaptive: bool | Stopping, n_rollouts: int, threshold: float, *, at_most: int
+          ) -> Stopping:
+    rule = adaptive if isinstance(adaptive, Stopping) else Stopping(
+        at_most=at_most, step=min(4, n_rollouts), threshold=threshold)
+    if threshold not in (0.0, rule.threshold):
+        raise ValueError(f"adaptive stops by the threshold {rule.threshold}, so labels must have "
+                         f"it too, got threshold={threshold}; give it in the rule alone")
+    return rule
+
+
 def _run(method: str, work: Callable[[Any, Chunk], list[Labelled]], model: Any,
          traces: Iterable[Trace], how: dict[str, Any], chunk_size: int, journal: Path | None,
          executor: Executor | None) -> Iterator[Labelled]:
@@ -273,36 +291,6 @@ def _by_rollouts(method: str, draw: Callable[[Tally, dict[Key, Trace], Sequence[
         Labelled(trace, tuple(_step_label(tally, trace, s, paid, threshold)
                               for s in range(len(trace.steps))), method)
         for trace in chunk.traces], tally.cost())
-
-
-def _draw_tree(n_rollouts: int, count_traces: bool, tally: Tally, wanted: dict[Key, Trace],
-               traces: Sequence[Trace]) -> None:
-    for trace in traces if count_traces else ():
-        for prefix in _prefixes(trace) if trace.finished else ():
-            tally.add(key(prefix), 1, is_right(trace))
-    levels: dict[int, list[Trace]] = {}
-    for prefix in wanted.values():
-        levels.setdefault(len(prefix.steps), []).append(prefix)
-    for _, level in sorted(levels.items()):
-        lacking: dict[int, list[Trace]] = {}
-        for prefix in level:
-            n = n_rollouts - tally.counts.get(key(prefix), (0, 0))[0]
-            lacking.setdefault(n, []).append(prefix)
-        for n, prefixes in sorted(lacking.items()):
-            rows = tally.draw(prefixes, n) if n > 0 else []
-            for prefix, row in zip(prefixes, rows):
-                for rollout in row:
-                    _count_on_the_way(tally, wanted, len(prefix.steps), rollout)
-
-
-def _count_on_the_way(tally: Tally, wanted: dict[Key, Trace], n_steps: int, rollout: Trace
-                      ) -> None:
-    """Count a rollout for every wanted prefix that it passes through after `n_steps` steps."""
-    for n in range(n_steps + 1, len(rollout.steps) + 1):
-        name = (*key(rollout)[:-1], rollout.steps[:n])
-        if name not in wanted:
-            return
-        tally.add(name, 1, is_right(rollout))
 
 
 def _by_bisection(n_rollouts: int, seed: int, temperature: float, threshold: float,

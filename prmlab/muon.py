@@ -85,3 +85,10 @@ class Muon(torch.optim.Optimizer):
             state["square"].lerp_(p.grad.square(), 1 - second)
             size = (state["square"] / (1 - second ** n)).sqrt_().add_(1e-8)
             p.addcdiv_(state["mean"] / (1 - first ** n), size, value=-group["lr"])
+
+
+def adamw(model: torch.nn.Module, *, lr: float, weight_decay: float = 0.01,
+          betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.AdamW:
+    """AdamW on every parameter, in torch's fused form; for comparisons and for large models."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=betas, fused=True)

@@ -88,7 +88,7 @@ def best_of_n(curves: Mapping[str, Any], *, title: str = "Best of N",
     Raises:
         ValueError: if a column is missing, or columns differ in length.
     """
-    return _curves(curves, "n", " at N = {:,.0f}", title, x_title, y_title)
+    return lines_with_bands(curves, "n", " at N = {:,.0f}", title, x_title, y_title)
 
 
 def metric_by_labels(points: Any, *, title: str = "What labels buy",
@@ -104,7 +104,7 @@ def metric_by_labels(points: Any, *, title: str = "What labels buy",
     """
     named = isinstance(points, Mapping) and "mean" not in points
     curves = points if named else {y_title: points}
-    return _curves(curves, "n_labels", " with {:,.0f} labels", title, x_title, y_title)
+    return lines_with_bands(curves, "n_labels", " with {:,.0f} labels", title, x_title, y_title)
 
 
 def reliability(calibration: Any, *, title: str = "Reliability") -> theme.Figure:
@@ -276,8 +276,9 @@ def _handle() -> Any:
     return handle
 
 
-def _curves(curves: Mapping[str, Any], x: str, place: str, title: str, x_title: str,
-            y_title: str) -> theme.Figure:
+def lines_with_bands(curves: Mapping[str, Any], x: str, place: str, title: str, x_title: str,
+                     y_title: str) -> theme.Figure:
+    """Lines `mean` over `low` to `high` against the column `x`, on a log axis."""
     if not curves:
         raise ValueError("no curve to draw: the mapping from names to curves is empty")
     fig = theme.figure(title, showlegend=len(curves) > 1)

@@ -28,7 +28,7 @@ from prmlab.protocols import StepScorer
 from prmlab.public_prms import choice
 from prmlab.public_prms.headed import PurePRM
 from prmlab.traces import Trace
-from prmlab.verifiers import Verifier, right_of_two, sigmoid
+from prmlab.verifiers import Usage, Verifier, right_of_two, sigmoid
 
 
 class _Trained(Verifier):
@@ -127,8 +127,14 @@ class _Trained(Verifier):
         """The separator, which decides the scores along with weights and tokenizer."""
         return [self.separator]
 
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return tokens.fits(self.tokenizer, trace, self.max_length or float("inf"),
+                           separator=self.separator)
+
     @property
-    def _head(self) -> torch.nn.Module:
+    def head(self) -> torch.nn.Module:
+        """From hidden states to logits."""
         return self.model.score if hasattr(self.model, "score") else self.model.classifier
 
 
@@ -180,8 +186,12 @@ class PRM(_Trained):
         Raises:
             ValueError: naming the trace, if one has no steps or is too long.
         """
-        return [None if logits is None else right_of_two(logits)
+        return [None if logits is None else self.probabilities(logits)
                 for logits in self._logits(traces, on_long)]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """P(right) from the head's outputs, [S, 2] -> [S]: the softmax's second."""
+        return right_of_two(logits)
 
 
 class ORM(_Trained):
@@ -203,8 +213,12 @@ class ORM(_Trained):
         return OutcomeSteps(self)
 
     def _at_steps(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        return [None if logits is None else sigmoid(logits[:, 0])
+        return [None if logits is None else self.probabilities(logits)
                 for logits in self._logits(traces, on_long)]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """P(right) from the head's outputs, [S, 1] -> [S]."""
+        return sigmoid(logits[:, 0])
 
 
 @dataclass(frozen=True)
@@ -217,6 +231,15 @@ class OutcomeSteps:
     def fingerprint(self) -> str:
         """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
         return self.orm.fingerprint
+
+    @property
+    def usage(self) -> Usage:
+        """What the ORM has cost."""
+        return self.orm.usage
+
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return self.orm.fits(trace)
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"
               ) -> list[np.ndarray | None]:

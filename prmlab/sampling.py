@@ -142,6 +142,10 @@ class LocalPolicy(Sendable):
         """
         return self._sample(prefixes, n, seed, temperature, one_step=True)
 
+    def fits(self, prefix: Trace) -> bool:
+        """Whether the prefix leaves room for a token more below the model's limit."""
+        return tokens.fits(self.tokenizer, prefix, self.max_length - 1, separator=self.separator)
+
     def _sample(self, prefixes: Sequence[Trace], n: int, seed: int, temperature: float,
                 one_step: bool) -> list[list[Trace]]:
         check_request(prefixes, n, temperature, one_step=one_step)

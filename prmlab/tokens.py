@@ -75,6 +75,18 @@ def encode_many(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace], *,
     return [_assemble(tokenizer, trace, known.__getitem__, separator) for trace in traces]
 
 
+def fits(tokenizer: PreTrainedTokenizerBase, trace: Trace, limit: float, *,
+         separator: str = SEPARATOR) -> bool:
+    """Whether the trace has at most `limit` ids.
+
+    An id stands for a byte at least (one more a text for what a tokenizer may put before it), so
+    that most traces need not be tokenised to know.
+    """
+    texts = (trace.problem.text, *trace.steps)
+    bound = sum(len(text.encode()) + len(separator.encode()) + 2 for text in texts) + 1
+    return bound <= limit or len(encode_many(tokenizer, [trace], separator=separator)[0].ids) <= limit
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of a layout.

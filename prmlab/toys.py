@@ -8,13 +8,15 @@ takes microseconds). Knows no language, and its moves mean nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
 from prmlab.protocols import StepScorer
 from prmlab.traces import Problem, Trace
+from prmlab.usage import Usage
 
 FAMILY = "toy"
 ANSWER, WRONG_ANSWER = "12", "1"  # one is a substring of the other, on purpose
@@ -206,6 +208,51 @@ class Noisy:
 
     def _turned(self, given: Trace, s: int) -> bool:
         return _stream(self.seed, given.problem.id, given.steps[:s + 1]).random() < self.flip
+
+
+@dataclass(frozen=True)
+class Metered:
+    """A policy or scorer of this module that counts, a move for a token.
+
+    `usage` says what it has run so far: each prefix or trace it was given (equal ones of a call
+    once), and each move drawn.
+    """
+
+    model: Any
+    _counts: list[Usage] = field(default_factory=lambda: [Usage()], repr=False, compare=False)
+
+    @property
+    def usage(self) -> Usage:
+        """What it has run so far."""
+        return self._counts[0]
+
+    def propose(self, prefixes: Sequence[Trace], n: int, *, seed: int,
+                temperature: float = 1.0) -> list[list[Trace]]:
+        """As the model's."""
+        return self._drawn(prefixes, self.model.propose(prefixes, n, seed=seed,
+                                                        temperature=temperature))
+
+    def complete(self, prefixes: Sequence[Trace], n: int, *, seed: int,
+                 temperature: float = 1.0) -> list[list[Trace]]:
+        """As the model's."""
+        return self._drawn(prefixes, self.model.complete(prefixes, n, seed=seed,
+                                                         temperature=temperature))
+
+    def score(self, traces: Sequence[Trace]) -> list[np.ndarray]:
+        """As the model's."""
+        self._counts[0] += Usage(calls=1, prompt_tokens=_read(traces))
+        return self.model.score(traces)
+
+    def _drawn(self, prefixes: Sequence[Trace], rows: list[list[Trace]]) -> list[list[Trace]]:
+        new = sum(len(made.steps) - len(prefix.steps)
+                  for prefix, row in zip(prefixes, rows, strict=True) for made in row)
+        self._counts[0] += Usage(calls=1, samples=sum(map(len, rows)),
+                                 prompt_tokens=_read(prefixes), new_tokens=new)
+        return rows
+
+
+def _read(traces: Sequence[Trace]) -> int:
+    return sum(len(steps) for _, steps in {(trace.problem.id, trace.steps) for trace in traces})
 
 
 def _length(problem: Problem) -> int:

@@ -36,7 +36,8 @@ class SearchTree:
             unscored.
         born: `[N]` the round it was proposed in; 0 for the root.
         decided: `[N]` the round that settled its fate; -1 while it is open.
-        drawn: `[N]` samples that were this very step: equal siblings are one node.
+        drawn: `[N]` samples that were this very step: equal siblings are one node; 0 for one that
+            was only looked ahead to.
         visits: `[N]` times a tree search passed through it; 0 where a strategy counts none.
         value: `[N]` the mean worth found below it, in [0, 1]; nan where a strategy has none.
 

@@ -48,6 +48,23 @@ class Usage(Sums):
         """All tokens, prompts' and drawn; None if a server left some uncounted."""
         return None if self.uncounted else self.prompt_tokens + self.new_tokens
 
+    @property
+    def scorer_tokens(self) -> int | None:
+        """The same, of a scorer that samples or pretends to."""
+        return self.forwarded
+
+    @property
+    def forwarded(self) -> int | None:
+        """Tokens that the model has run: without those that another sample had drawn."""
+        return None if self.uncounted else self.prompt_tokens + self.new_tokens - self.merged
+
+
+@dataclass(frozen=True)
+class Tokens(Sums):
+    """What a scorer has run so far; None if it does not count."""
+
+    scorer_tokens: int | None = 0
+
 
 class Sendable:
     """What has a `_lock`, and can be copied and sent to other processes: each has its own."""

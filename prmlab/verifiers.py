@@ -53,11 +53,11 @@ class Verifier:
     """A transformers model, its tokenizer, and what is read at step ends.
 
     A subclass says how traces are laid out, `encode`, and what makes of hidden states at step ends,
-    [n, C], the numbers that are read there, [n, K]: `_head`.
+    [n, C], the numbers that are read there, [n, K]: `head`.
     """
 
     encode: Callable[[Sequence[Trace]], list[Encoded]]
-    _head: Callable[[torch.Tensor], torch.Tensor]
+    head: Callable[[torch.Tensor], torch.Tensor]
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  max_length: int | None = None, batch_tokens: int | None = None):
@@ -92,11 +92,18 @@ class Verifier:
                 "settings": self.settings, "dtype": str(self.model.dtype).removeprefix("torch."),
                 "device": self.model.device.type, "backend": f"transformers {__version__}"}
 
-    def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
-        """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
+    def fits(self, trace: Trace) -> bool:
+        """Whether the trace is within the model's limit."""
+        return len(self.encode([trace])[0].ids) <= (self.max_length or float("inf"))
+
+    def encoded(self, traces: Sequence[Trace], *, on_long: str = "error") -> list[Encoded]:
+        """The traces as the model reads them, if all can be scored.
+
+        Raises:
+            ValueError: naming the trace, if one has no steps, or is too long and not skipped.
+        """
         if on_long not in ("error", "skip"):
             raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
-        began = time.perf_counter()
         for i, trace in enumerate(traces):
             if not trace.steps:
                 raise ValueError(f"trace {i} (problem {trace.problem.id!r}) has no steps, so "
@@ -110,6 +117,13 @@ class Verifier:
                 raise ValueError(f"trace {i} (problem {traces[i].problem.id!r}) has "
                                  f"{len(e.ids)} ids, the limit is {limit}; leave it out, or "
                                  'pass on_long="skip" (nothing is ever cut off)')
+        return encoded
+
+    def _logits(self, traces: Sequence[Trace], on_long: str) -> list[np.ndarray | None]:
+        """The head's outputs at each trace's step ends, [S, labels]; None for one skipped."""
+        began = time.perf_counter()
+        encoded = self.encoded(traces, on_long=on_long)
+        limit = self.max_length or float("inf")
         with self._lock:
             found, n_run = self._run({e for e in encoded if len(e.ids) <= limit})
             self.usage += Usage(1, len(traces), sum(len(e.ids) > limit for e in encoded), n_run,
@@ -146,7 +160,7 @@ class Verifier:
         """What the head says at the step ends, [S, K] for each item; `hidden` is [B, T, C]."""
         rows = torch.tensor([i for i, item in enumerate(batch) for _ in item.step_ends])
         at = torch.tensor([end for item in batch for end in item.step_ends])
-        numbers = self._head(hidden[rows.to(hidden.device), at.to(hidden.device)])
+        numbers = self.head(hidden[rows.to(hidden.device), at.to(hidden.device)])
         return np.split(numbers.float().cpu().numpy(),
                         np.cumsum([len(item.step_ends) for item in batch])[:-1])
 

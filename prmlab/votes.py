@@ -75,6 +75,32 @@ def weighted_curve(
     return _vote_curve(correct, answers, values, ns, n_subsamples, seed, level, draws)
 
 
+def tie_break_curve(
+    correct: np.ndarray,
+    answers: Sequence[Sequence[Hashable]],
+    scores: np.ndarray,
+    ns: Sequence[int] | None = None,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    n_subsamples: int = 100,
+) -> Curve:
+    """Accuracy of the most frequent answer; among equals, the one that holds the best score.
+
+    Arguments and errors as for `best_of_n_curve` and `majority_curve`.
+
+    Example:
+        >>> votes = tie_break_curve([[True, False]], [["5", "7"]], [[0.9, 0.3]])
+        >>> float(votes.mean[-1])
+        1.0
+    """
+    right = as_samples(correct)
+    values = as_trace_scores(scores, right.shape)
+    return _vote_curve(right, answers, np.ones(right.shape), ns, n_subsamples, seed, level, draws,
+                       values)
+
+
 def _vote_curve(
     correct: np.ndarray,
     answers: Sequence[Sequence[Hashable]],
@@ -84,6 +110,7 @@ def _vote_curve(
     seed: int,
     level: float,
     draws: int,
+    breaks: np.ndarray | None = None,
 ) -> Curve:
     right = as_samples(correct)
     n_samples = right.shape[1]
@@ -98,30 +125,40 @@ def _vote_curve(
     for p in range(len(right)) if inner else ():
         order = rng.permuted(np.tile(np.arange(n_samples), (n_subsamples, 1)), axis=1)
         sizes = [ns[k] for k in inner]
-        per_problem[p, inner] = _votes(groups[p], weights[p], group_right[p], order, sizes)
+        per_problem[p, inner] = _votes(groups[p], weights[p], group_right[p], order, sizes,
+                                       None if breaks is None else breaks[p])
     for k, n in enumerate(ns):
         if n == 1:
             per_problem[:, k] = right.mean(axis=1)
         elif n == n_samples:
             whole = np.arange(n_samples)[None]
-            per_problem[:, k] = [_votes(groups[p], weights[p], group_right[p], whole, [n])[0]
+            per_problem[:, k] = [_votes(groups[p], weights[p], group_right[p], whole, [n],
+                                        None if breaks is None else breaks[p])[0]
                                  for p in range(len(right))]
     return curve_of(per_problem, ns, seed=seed, level=level, draws=draws)
 
 
 def _votes(groups: np.ndarray, weights: np.ndarray, group_right: np.ndarray, order: np.ndarray,
-           sizes: list[int]) -> list[float]:
-    """Accuracy of the vote among the first `n` of each subsample of a problem, by size."""
+           sizes: list[int], breaks: np.ndarray | None) -> list[float]:
+    """Accuracy of the vote among the first `n` of each subsample of a problem, by size.
+
+    With `breaks`, `[N]`, a tie goes to the group whose largest one is the largest.
+    """
     n_subsamples, n_groups = len(order), len(group_right) + 1  # the last group abstains
     cell = groups[order] + n_groups * np.arange(n_subsamples)[:, None]
     weight = weights[order]
     tally = np.zeros(n_subsamples * n_groups)
+    best = np.full((n_subsamples, n_groups), -np.inf)
     accuracy, done = [], 0
     for n in sizes:
         tally += np.bincount(cell[:, done:n].ravel(), weight[:, done:n].ravel(), tally.size)
         votes = tally.reshape(n_subsamples, n_groups)[:, :-1]
         most = votes.max(axis=1, keepdims=True, initial=0.0)
         winners = (votes >= most * (1 - 1e-9)) & (most > 0)
+        if breaks is not None:
+            np.maximum.at(best.reshape(-1), cell[:, done:n], breaks[order[:, done:n]])
+            held = np.where(winners, best[:, :-1], -np.inf)
+            winners &= held == held.max(axis=1, keepdims=True, initial=-np.inf)
         shares = winners @ group_right / np.maximum(winners.sum(axis=1), 1)
         accuracy.append(float(shares.mean()))
         done = n

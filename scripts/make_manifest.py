@@ -17,6 +17,12 @@ BY_HAND = ("README.md", "course/*", "*/README.md", "*/LICENSE*")
 MADE_BY = {  # pattern of the name in data/ -> command, seed
     "traces/*.jsonl": ("python scripts/make_data.py", 2),
     "runs/learning.json": ("python scripts/record_learning.py", 1),
+    "runs/kill_training.json": (
+        "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
+    "runs/benchmark_training_tiny.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 32 --batch-size "
+        "16 --trial 48 --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
+    "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
     "runs/labels_memory.json": (
@@ -25,11 +31,17 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/benchmark_labels.py --threads 1 --clock cpu "
         "--json data/runs/benchmark_labels_tiny.json", 7),
     "runs/benchmark_labels_100m.json": (
-        "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 2 --textbook 4 "
+        "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 1 --textbook 2 --runs 3 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
     "runs/smollm2.json": (
         "python scripts/measure_smollm2.py --problems 10 --lora 2 --json data/runs/smollm2.json", 0),
+    "runs/label_sources.json": ("python scripts/record_label_sources.py", 1),
+    "runs/label_error.json": ("python scripts/record_label_error.py", 1),
+    "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
+    "runs/benchmark_search.json": (
+        "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 1 "
+        "--json data/runs/benchmark_search.json", 21),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
 

@@ -98,8 +98,11 @@ def _supported(world: World, latest: Mapping[str, tuple[int, bool]], stated: Map
         left, op, right = operands(stated, values)
         twice = stated["relation"] == "times" and stated["k"] == 2
         status = max(status for _, status in choice)
+        nothing = right == 0 and op in "+-" or left == 0 and op == "+"  # x - 0 is x + 0
         if shown == (left, op, right) or (op in "+*" and shown == (right, op, left)) or (
-                twice and shown in ((right, "+", right), (right, "-", -right))):
+                twice and shown in ((right, "+", right), (right, "-", -right))) or (
+                nothing and shown in ((left + right, "-", 0), (left + right, "+", 0),
+                                      (0, "+", left + right))):
             best = min(best, status)
         if sorted(map(abs, (left, right))) == sorted(map(abs, shown[::2])):
             same_numbers = min(same_numbers, status)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prmlab import agreement, banks, curves, metrics, rules, scoring
-from prmlab.checks import nb01, nb02, nb03
+from prmlab import agreement, banks, budget, curves, metrics, rules, scoring, search, toys
+from prmlab.checks import nb01, nb02, nb03, nb04, nb05, nb06
+from prmlab.evidence import StepLabel
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "data" / "course").glob("*.json"))
@@ -66,6 +67,13 @@ def trap(n):
     return nb03._trapped(0.05, n)
 
 
+def first_round(beam_width, branching):
+    """Steps that a beam draws in its first round, by what it asks for."""
+    walk = search.beam(toys.make(1), toys.ToyPolicy(), toys.Truth(), beam_width=beam_width,
+                       branching=branching, max_steps=1)[0]
+    return int(walk.tree.drawn[1:].sum())
+
+
 NUMBERS = {  # every question whose answer is a number, computed by the package
     "00/q_count": lambda: sum(s < 0.5 for s in (0.97, 0.41, 0.88, 0.50, 0.12)),
     "00/q_first": lambda: [1, 1, 0, -1, 1, -1].index(-1),
@@ -79,6 +87,15 @@ NUMBERS = {  # every question whose answer is a number, computed by the package
     "03/q_ln2": lambda: nb03._loss([0.0, 0.0], [1, -1], "hard"),
     "03/q_ece": lambda: metrics.calibration([0.9] * 100, [1] * 70 + [0] * 30).ece,
     "03/q_trap": lambda: trap(32),
+    "04/q_missed": lambda: nb04._called_wrong(0.1, 8),
+    "04/q_se": lambda: StepLabel(1, 0.25, 16).standard_error,
+    "04/q_bisect": lambda: math.ceil(math.log2(15 + 1)),
+    "04/q_generations": lambda: budget.Plan(1000, 8, 6, 16, tokens=1).generations / 1000,
+    "05/q_middle": lambda: nb05._best_of([False, True, False], [0.1, 0.5, 0.9], 2),
+    "05/q_spread": lambda: nb05._spread([0.5] * 100),
+    "05/q_weighted": lambda: float(*nb05._vote(["5", "5", "7", None], [0.3, 0.4, 0.6, 0.9])),
+    "06/q_first_round": lambda: first_round(4, 4),
+    "06/q_read": lambda: nb06._read(40, [10] * 4, False),
     "07/q_textbook": lambda: scoring.find_error_step([0.95, 0.88, 0.72, 0.05, 0.02]),
     "07/q_half": lambda: scoring.find_error_step([0.9, 0.8, 0.4, 0.1]),
     "07/q_chances": lambda: rules.chances(np.array([0.9, 0.5, 0.8]))[1],

@@ -41,6 +41,17 @@ def test_bootstrap_mean_matches_the_standard_error():
         intervals.bootstrap_mean([])
 
 
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(-1, 1))
+def test_a_verdict_is_decided_only_outside_the_interval(low, width, above):
+    said = intervals.verdict(low, low + width, above=above)
+    assert (said == "undecided") == (low <= above <= low + width)
+    assert said != "confirmed" or above < low
+    with pytest.raises(ValueError, match="from low to high, got 1.0 to 0.0"):
+        intervals.verdict(1.0, 0.0)
+    with pytest.raises(ValueError, match="got nan"):
+        intervals.verdict(float("nan"), 0.0)
+
+
 @pytest.mark.parametrize(("n_right", "n", "low", "high"), [
     (0, 5, 0.0, 1 - 0.025**(1 / 5)), (5, 5, 0.025**(1 / 5), 1.0), (1, 1, 0.025, 1.0),
     (1, 2, 1 - 0.975**0.5, 0.975**0.5), (7, 20, 0.15391, 0.59219), (5, 10, 0.18709, 0.81291),

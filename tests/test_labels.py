@@ -131,6 +131,25 @@ def test_answers_are_compared_by_value(answer):
     assert one.values == (1.0,)
 
 
+def test_tree_until_right_draws_only_what_leaves_a_prefix_decided():
+    """A prefix through which a right rollout came costs nothing; labels are fixed n's in kind."""
+    policy = toys.ToyPolicy(0.9, 0.2)
+    made = [toys.trace(problem, moves) for problem in toys.make(40, length=6)
+            for moves in ("++++++", "++-+-+", "+-+++-")]
+    rule = Stopping(8, step=2, confidence=0.99)
+    found = list(labels.tree(made, policy, n_rollouts=8, adaptive=rule, seed=3))
+    fixed = list(labels.tree(made, policy, n_rollouts=8, seed=3))
+    alone = list(labels.monte_carlo(made, policy, n_rollouts=8, adaptive=rule, seed=3))
+    cost, cost_fixed, cost_alone = (total(rows).generations for rows in (found, fixed, alone))
+    assert cost < 0.6 * cost_fixed and cost < 0.6 * cost_alone
+    for row in found:
+        for step in row.steps:
+            assert step.label == (1 if step.value > 0 else -1)
+            assert not step.n or step.value > 0 or step.n >= 8  # dead only after all eight
+    with pytest.raises(ValueError, match="adaptive stops by the threshold"):
+        next(labels.tree(made, policy, adaptive=rule, threshold=0.5))
+
+
 def test_tree_counts_what_passes_through_and_stays_unbiased():
     """300 problems with 6 traces each; the mean error over all prefixes, five deviations."""
     policy = toys.ToyPolicy(0.8, 0.3)

@@ -447,7 +447,7 @@ def test_headed_models_load_without_hub_code(name, key, architecture, tmp_path):
     scorer = PRM.load(tmp_path, device="cpu")
     assert type(scorer) is type(ours)
     assert close(whole(scorer.score(TRACES)), ours.score(TRACES))
-    assert scorer.head[-1].weight.dtype == torch.float32
+    assert scorer.stack[-1].weight.dtype == torch.float32
     with pytest.raises(ValueError, match="has a layout of its own, so there is no separator"):
         PRM.load(tmp_path, separator="\n")
     weights = load_file(tmp_path / "model.safetensors")

@@ -68,3 +68,12 @@ def test_too_long_is_an_error(tokenizer):
     assert tokens.encode(tokenizer, trace, max_length=n)
     with pytest.raises(ValueError, match=f"has {n} ids, the limit is {n - 1}"):
         tokens.encode(tokenizer, trace, max_length=n - 1)
+
+
+def test_whether_a_trace_fits_is_what_its_ids_say():
+    tokenizer = tokens.build(("a", "b"))
+    for steps in ((), ("a b a", "b = 12"), ("a " * 30,)):
+        trace = Trace(Problem("p", "a b ?", None, "test"), steps)
+        n = len(tokens.encode(tokenizer, trace).ids)
+        for limit in (n - 1, n, n + 1, 10 * n + 100, float("inf")):
+            assert tokens.fits(tokenizer, trace, limit) == (n <= limit)

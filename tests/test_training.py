@@ -79,10 +79,13 @@ def test_soft_labels_stay_soft(policy, tokenizer, solved):
 
 def test_hard_neutral_and_masked_labels(policy, tokenizer, solved):
     prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
-    traces = [t.with_labels([-1, 0, *[None] * (len(t.steps) - 2)], "hand") for t in solved]
+    first = [1 if i % 3 == 0 else -1 for i in range(len(solved))]
+    traces = [t.with_labels([y, 0, *[None] * (len(t.steps) - 2)], "hand")
+              for y, t in zip(first, solved, strict=True)]
     scores = prm.score(traces)
-    wrong_alone = np.mean([-np.log(1 - s[0]) for s in scores])
-    with_neutral = np.mean([-np.log(p) for s in scores for p in (1 - s[0], s[1])])
+    p_first = [s[0] if y > 0 else 1 - s[0] for y, s in zip(first, scores, strict=True)]
+    wrong_alone = -np.mean(np.log(p_first))
+    with_neutral = -np.mean(np.log([*p_first, *(s[1] for s in scores)]))
     for neutral, by_hand in ((None, wrong_alone), (1.0, with_neutral)):
         fresh = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
         record = next(training.fit_prm(traces, base=fresh, neutral=neutral, batch_size=100))

@@ -35,8 +35,8 @@ class _Headed(PublicPRM):
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
                  head: Mapping[str, torch.Tensor], **options: Any):
         super().__init__(model, tokenizer, **options)
-        self.head = _stack(head, self.layers).to(model.device).eval()
-        got = self.head[-1].out_features
+        self.stack = _stack(head, self.layers).to(model.device).eval()
+        got = self.stack[-1].out_features
         if got != self.n_labels:
             raise ValueError(f"the head of {type(self).__name__} must give {self.n_labels} "
                              f"numbers, this one gives {got}; load the model with the class it "
@@ -54,14 +54,15 @@ class _Headed(PublicPRM):
         return cls(model, tokenizer, head, **options)
 
     @property
-    def _head(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda hidden: self.head(hidden.to(self.head[-1].weight.dtype))
+    def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the numbers that are read."""
+        return lambda hidden: self.stack(hidden.to(self.stack[-1].weight.dtype))
 
     @cached_property
     def fingerprint(self) -> str:
         """Names all that decides the scores, the head included; as `LocalPolicy.fingerprint`."""
         named = blake2b(digest_size=8)
-        for tensor in self.head.state_dict().values():
+        for tensor in self.stack.state_dict().values():
             named.update(str((tensor.dtype, tuple(tensor.shape))).encode())
             named.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
         return f"{super().fingerprint} {named.hexdigest()}"
@@ -198,7 +199,8 @@ class PurePRM(Verifier):
             for trace in traces]
 
     @property
-    def _head(self) -> nn.Module:
+    def head(self) -> nn.Module:
+        """From hidden states to logits."""
         return self.model.score
 
     def score(self, traces: Sequence[Trace], *, on_long: str = "error"

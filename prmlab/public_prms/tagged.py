@@ -28,7 +28,8 @@ class _PlusMinus(PublicPRM):
         self.columns = tuple(tokens.column(tokenizer, text) for text in self._texts)
 
     @property
-    def _head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the logits of the tags."""
         return rows_of(self.model, self.columns)
 
     def _chances(self, read: np.ndarray) -> np.ndarray:
@@ -130,7 +131,8 @@ class Llemma(PublicPRM):
         return [tokens.encode_joined(self.tokenizer, self.pieces(trace)) for trace in traces]
 
     @property
-    def _head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the mean of all words' logits."""
         output = self.model.get_output_embeddings()
         return lambda hidden: output(hidden).float().mean(-1, keepdim=True)
 

@@ -45,7 +45,8 @@ class _Choosing(Verifier):
     columns: tuple[int, ...] = ()
 
     @property
-    def _head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the logits of the tags."""
         return rows_of(self.model, self.columns)
 
 

@@ -6,7 +6,7 @@ a stub that answers as the widget model would. Knows no particular widget.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,20 @@ class Frame(str):
         return str(self)
 
 
-def fragment(esm: Path, css: Path, state: Mapping[str, Any]) -> str:
-    """The widget as HTML that works from a file: `state` holds the value of every trait."""
+def fragment(esm: Path | Sequence[Path], css: Path, state: Mapping[str, Any]) -> str:
+    """The widget as HTML that works from a file: `state` holds the value of every trait.
+
+    A module in several parts is given as their paths, in order.
+    """
+    parts = [esm] if isinstance(esm, Path) else list(esm)
+    module = "\n".join(part.read_text(encoding="utf-8") for part in parts)
     # "<" cannot end the script element early when it is written as an escape.
     data = json.dumps(state, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c")
-    name = hashlib.sha256(f"{esm.name}{data}".encode(errors="replace")).hexdigest()[:12]
+    name = hashlib.sha256(f"{parts[-1].name}{data}".encode(errors="replace")).hexdigest()[:12]
     return (
         f'<div data-prm-twin="{name}"><style>{css.read_text(encoding="utf-8")}</style>'
         f'<script type="application/json">{data}</script></div>'
-        f'<script type="module">{esm.read_text(encoding="utf-8")}{_STUB % name}</script>'
+        f'<script type="module">{module}{_STUB % name}</script>'
     )
 
 

@@ -1,0 +1,632 @@
+# %% [markdown]
+# # 06 · Beam search
+#
+# Best of N lets the policy write to the end and asks the verifier afterwards. A
+# process reward model can be asked after every step, so it can *steer*: go on from
+# what looks right, drop the rest. That is search, and it is where a PRM has a job
+# that no ORM has. It also has a price and a danger, and this page shows both: what
+# every search costs, to the token, and what happens when the PRM is fooled early.
+#
+# | | |
+# | --- | --- |
+# | **You will** | step through a search and steer it, rescue a branch that was pruned, write beam search in ten lines and a search of your own, count what each strategy costs, compare all of them at equal compute, and find the step at which a search was lost |
+# | **Before this** | notebooks 01 and 05 |
+# | **To read** | 45 minutes |
+# | **To run** | 60 seconds on two cores |
+# | **Live** | the explorer, every tree, the cost table, the rescues |
+# | **Recorded** | nine strategies at rising budgets on 100 test problems (data/runs/search.json), by scripts/record_search.py |
+
+# %%
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, display
+from prmlab import answers, budgets, catalog, checker, exercises, forest
+from prmlab import forests, intervals, plots, problems, scorers, search
+from prmlab import theme, wrong_turns
+from prmlab.prefix_memory import PrefixMemory
+from prmlab.rewards import ORM, PRM
+from prmlab.sampling import LocalPolicy
+from prmlab.search import Steps
+from prmlab.traces import Trace
+from prmlab.widgets import twin
+from prmlab.widgets.beam_explorer import BeamExplorer
+
+theme.use()
+SEED = 1  # the recording's, so that live searches are among the recorded ones
+
+# %% [markdown]
+# ## Explorer
+#
+# A policy, test problems that no model has seen, and several judges of a step. The
+# *oracle* is the exact checker: what a perfect PRM would say.
+
+# %%
+policy = LocalPolicy.load("policy", max_new_tokens=200)
+prm = PRM.load("prm")
+made = problems.mix(100, seed=SEED, families=("stories", "equations"), split="test")
+judges = {"prm": PrefixMemory(prm), "prm-large": PrefixMemory(PRM.load("prm-large")),
+          "orm": PrefixMemory(ORM.load("orm")), "oracle": scorers.Exact(),
+          "random": scorers.Random(SEED)}
+
+# %% [markdown]
+# Below is a beam search, round by round. In each round every prefix of the beam gets
+# some next steps, all are scored, the best prefixes stay.
+#
+# - **Step through**: focus the round slider, arrow keys or Play.
+# - **Read**: arrow keys walk the tree, Enter opens a node: its whole trace, each
+#   step's score, and the truth, by the checker.
+# - **Change** the beam width, the scorer, the aggregation, the strategy; **Run**.
+# - **Rescue**: on a pruned node press `r`. The search goes on from there, and both
+#   outcomes stand side by side.
+#
+# **Predict**, before you touch it: with the scorer *random* in the PRM's place, will
+# the tree be larger, or just worse? And with the *oracle*, can the search still fail?
+
+# %%
+explorer = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=5,
+                        beam_width=2, branching=4)
+first = explorer.run()
+explorer
+
+# %% [markdown]
+# What you select there is a Python value here. Select a node above, run this cell
+# again. (It holds the chosen trace until you do.)
+
+# %%
+chosen = explorer.selected_trace
+print(f"{len(chosen.steps)} steps, finished: {chosen.finished}")
+for step, verdict in zip(chosen.steps, checker.check(chosen)):
+    print(f"{verdict.label:+d}  {step}")
+
+# %% [markdown]
+# The same search as a table: a node a row, in order of creation. Everything in the
+# picture is in these columns, and the picture has nothing else.
+
+# %%
+def table(tree):
+    return pd.DataFrame({
+        "round": tree.born, "from": tree.parent, "step": tree.step,
+        "score": tree.step_score.round(3), "total": tree.total.round(3),
+        "drawn": tree.drawn, "fate": tree.fate}).iloc[1:]
+
+table(first.tree).head(12)
+
+# %% [markdown]
+# *drawn* counts equal samples: they are one node, and cost the scorer nothing more.
+# *total* is the product of the step scores so far; by it nodes are ranked.
+#
+# Now a rescue in code, on an explorer of its own: the best of what was pruned gets a
+# second chance. **Predict.** Will it end in the same answer?
+
+# %%
+steered = BeamExplorer(made[:12], policy, judges, seed=SEED, problem=5, beam_width=2)
+tree = steered.run().tree
+pruned = [n for n in range(1, len(tree))
+          if tree.fate[n] == "pruned" and not tree.finished[n]]
+node = max(pruned, key=lambda n: tree.total[n])
+rescued = steered.rescue(node)
+print(f"given up in round {tree.decided[node]}: {tree.step[node]!r}")
+print(f"without it {steered.results[0].answer}, from it {rescued.answer}, "
+      f"the truth is {made[5].answer}")
+
+# %%
+page = twin.frame(steered.to_html(), title="Beam explorer, static twin", height=900)
+HTML("<details><summary>Both searches, to step through without a kernel (in pages "
+     f"that run scripts)</summary>{page}</details>")
+
+# %% [markdown]
+# ## By hand
+#
+# One round, with nothing but the policy and the PRM. Eight next steps of an empty
+# prefix, equal ones merged, best first:
+
+# %%
+problem = made[5]
+print(problem.text, "\n")
+(row,) = policy.propose([Trace(problem, ())], 8, seed=SEED)
+counts = Counter(trace.steps[-1] for trace in row)
+different = [Trace(problem, (step,)) for step in counts]
+scored = sorted(zip(prm.score(different), different), key=lambda pair: -pair[0][-1])
+for s, trace in scored:
+    print(f"{s[-1]:.3f}  drawn {counts[trace.steps[-1]]}x  "
+          f"{checker.check(trace)[-1].reason:22} {trace.steps[-1]}")
+
+# %% [markdown]
+# Keep the best, ask again, until all have ended. The only decision is what "the
+# best" means, and it is yours first.
+
+# %%
+exercises.show("06", "keep_best")
+
+# %%
+def keep_best(totals, width):
+    ...  # your code: a list of rows
+
+exercises.check("06", "keep_best", keep_best)
+
+# %% [markdown]
+# A strategy here is a *generator*. It yields what it wants (`Steps(nodes, n)`: n next
+# steps of each node) and is sent the new nodes. Who samples, who scores, for how many
+# problems at once, what it costs: none of its business. So beam search is this:
+
+# %%
+def my_beam(tree, width=4, branching=4):
+    places, tips, n = width, tree.live([0]), width * branching
+    while tips:
+        rows = yield Steps(tips, n)
+        children = [node for row in rows for node in row]
+        best = tree.best(children, places)
+        tree.prune(set(children) - set(best))
+        places -= sum(tree.finished[node] for node in best)
+        tips, n = tree.live(best), branching
+
+# %% [markdown]
+# Two lines need a word. The first round has one prefix, so it draws for all places at
+# once. And a trace that ends keeps its place: the beam narrows, and is over when all
+# places are taken.
+#
+# Is it the package's? Not "about the same answers": the same trees, node by node.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def judge():  # a scorer that has read nothing yet, so that costs compare
+    return PrefixMemory(prm)
+
+mine = search.run(my_beam, made[:8], policy, judge(), seed=SEED)
+theirs = search.beam(made[:8], policy, judge(), seed=SEED)
+for a, b in zip(mine, theirs):
+    assert a.tree.to_dict() == b.tree.to_dict() and a.answer == b.answer
+print(f"{len(mine)} problems: the same trees as search.beam")
+
+# %% [markdown]
+# A limit case to know it by: with a beam of width 1 it is greedy, the best next step
+# every time.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def greedy(tree):
+    tips = tree.live([0])
+    while tips:
+        (row,) = yield Steps(tips, 4)
+        best = max(row, key=lambda node: (tree.total[node], -node))
+        tree.prune(set(row) - {best})
+        tips = tree.live([best])
+
+for a, b in zip(search.run(greedy, made[:8], policy, judge(), seed=SEED),
+                search.beam(made[:8], policy, judge(), beam_width=1, seed=SEED)):
+    assert a.tree.to_dict() == b.tree.to_dict()
+print("a beam of width 1 is greedy")
+
+# %% [markdown]
+# Your turn: a search that nobody has published, as far as we know. Why keep always
+# four? Where all candidates but one are bad, one is enough; where many are good, keep
+# many.
+
+# %%
+exercises.show("06", "half_as_good")
+
+# %%
+def half_as_good(tree):
+    ...  # your code: yield search.Steps(...), at least once
+
+exercises.check("06", "half_as_good", half_as_good)
+
+# %% [markdown]
+# ## Other searches
+#
+# Beam search has two known weaknesses. Its prefixes resemble each other: all may
+# descend from one early favourite. And it trusts a score at once. Each of the others
+# is an answer to one of these.
+#
+# - **DVTS**: several greedy searches that share no decision. Diversity, at a price.
+# - **Lookahead**: rank a step by the score some steps further on. Slower to trust.
+# - **Tree of thoughts**: depth first; if all next steps score low, go *back*.
+# - **MCTS**: go where value, or lack of knowledge, is largest. Any step may be
+#   visited again. Two rules: UCT, and PUCT, which also counts how often the policy
+#   itself proposed a step.
+#
+# The settings that are no budget were chosen on validation problems:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+recorded = json.loads(catalog.path("runs/search.json").read_text("utf-8"))
+for name, row in recorded["chosen"].items():
+    print(f"{name:16} {row['setting']} = {row['value']}, by validation: of "
+          f"{row['of']} problems {row['right']} solved")
+
+# %% [markdown]
+# **Predict.** Which of them reads least? Which asks most often?
+
+# %%
+def setting(name):
+    row = recorded["chosen"][name]
+    return {row["setting"]: row["value"]}
+
+SEARCHES = {
+    "best of 16": (search.best_of_n, {"n_samples": 16}),
+    "majority of 16": (search.majority_vote, {"n_samples": 16}),
+    "beam 4": (search.beam, {}),
+    "DVTS 4": (search.dvts, {}),
+    "lookahead 4": (search.lookahead, {}),
+    "tree of thoughts": (search.tree_of_thoughts, setting("tree of thoughts")),
+    "MCTS, UCT": (search.mcts, setting("mcts uct")),
+    "MCTS, PUCT": (search.mcts, {"rule": "puct", **setting("mcts puct")}),
+}
+few = made[:10]
+found = {name: strategy(few, policy, judge(), seed=SEED, **options)
+         for name, (strategy, options) in SEARCHES.items()}
+
+# %%
+def is_right(result):
+    return answers.equal(result.answer or "", result.tree.root.problem.answer)
+
+def costs(results):
+    mean = {name: np.mean([getattr(r.cost, name) for r in results])
+            for name in ("policy_tokens", "scorer_tokens", "policy_calls", "scorer_calls",
+                         "seconds")}
+    return {"solved": sum(map(is_right, results)), **mean,
+            "nodes": np.mean([len(r.tree) - 1 for r in results])}
+
+live = pd.DataFrame({name: costs(results) for name, results in found.items()}).T
+print(f"{len(few)} problems; all but 'solved' are means a problem")
+live.round({"policy_tokens": 0, "scorer_tokens": 0, "policy_calls": 1,
+            "scorer_calls": 1, "seconds": 2, "nodes": 1})
+
+# %% [markdown]
+# Ten problems say little about who is best, but the costs are plain. How the trees
+# grew, over rounds:
+
+# %%
+forests.tree_sizes({name: [r.tree for r in found[name]]
+                    for name in ("beam 4", "DVTS 4", "tree of thoughts", "MCTS, UCT")})
+
+# %% [markdown]
+# That each does what its name says can be read off its tree. Lookahead changes the
+# ranking, tree of thoughts goes back up, MCTS comes to a node more than once:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def goes_back(tree):  # a node of a later round that is less deep
+    deepest = np.maximum.accumulate(tree.depth)
+    return bool((tree.depth[1:] < deepest[:-1]).any())
+
+ranked = [~np.isnan(r.tree.value[1:]) for r in found["lookahead 4"]]
+print("lookahead: value differs from total:",
+      any((np.abs(r.tree.value[1:] - r.tree.total[1:])[k] > 0.01).any()
+          for r, k in zip(found["lookahead 4"], ranked)))
+print("tree of thoughts: some search went back:",
+      any(goes_back(r.tree) for r in found["tree of thoughts"]))
+print("MCTS: most visits of one node below the root, more than 1:",
+      max(r.tree.visits[1:].max() for r in found["MCTS, UCT"]) > 1)
+
+# %%
+exercises.show("06", "choose_child")
+
+# %%
+def choose_child(values, visits, parent_visits, explore):
+    ...  # your code: an index
+
+exercises.check("06", "choose_child", choose_child)
+
+# %% [markdown]
+# ## Cost
+#
+# A PRM is asked after every step, and each question contains all that came before.
+# Read naively, a trace of S steps is read S times. But the states of a prefix do not
+# change when something is appended, so a scorer that keeps them reads every token of
+# the tree *once*. That is `PrefixMemory`.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+forgetful = search.beam(few, policy, prm, seed=SEED)
+same = [np.allclose(a.tree.total[1:], b.tree.total[1:], atol=1e-3)
+        for a, b in zip(forgetful, found["beam 4"])]
+print("the same scores:", all(same))
+
+# %%
+read = {name: sum(r.cost.scorer_tokens for r in results)
+        for name, results in (("whole prefixes", forgetful), ("memory", found["beam 4"]))}
+print(f"tokens read by the PRM: {read['whole prefixes']:,} in whole prefixes, "
+      f"{read['memory']:,} with memory, {read['whole prefixes'] / read['memory']:.1f} "
+      "times less")
+
+# %%
+exercises.show("06", "tokens_read")
+
+# %%
+def tokens_read(problem, steps, remember):
+    ...  # your code: a number of tokens
+
+exercises.check("06", "tokens_read", tokens_read)
+
+# %% [markdown]
+# The policy has no such memory between rounds here: in each round it reads the
+# prefixes of the beam again (each once, whatever the number of samples). In the table
+# above that is most of what a beam costs. We shall come back to it.
+#
+# ## Equal compute
+#
+# "Beam search beats best of N" is said with N on the axis, where a beam of 4 times 4
+# stands beside 16 samples. That counts what was *written*. What was paid is what was
+# *run*: tokens through the policy, and tokens through the scorer. (Both models are of
+# about one size here, so that a token is a token.)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print(recorded["command"])
+sizes = {"policy": policy.model, "PRM": prm.model}
+print({name: f"{sum(p.numel() for p in m.parameters()) / 1e6:.2f} M parameters"
+       for name, m in sizes.items()})
+print(f"{len(recorded['problems'])} problems, split {recorded['split']!r}; "
+      f"fixed: {recorded['fixed']}")
+
+# %% [markdown]
+# **Predict.** Draw it: solved problems against tokens, for best of n, the majority,
+# the weighted vote, and beam. Which is highest at 500 tokens a problem? At 2,000?
+
+# %%
+runs = [run for run in recorded["runs"] if run["scorer"] == "prm"]
+spent = budgets.of_runs(runs)
+lines = {name: s.line(seed=SEED) for name, s in spent.items()}
+
+def drawn(names, title):
+    return forests.accuracy_by_tokens({n: lines[n] for n in names}, title=title)
+
+drawn(("best of n", "majority", "weighted vote", "beam", "dvts", "lookahead"),
+      "Choosing, voting, and searching in breadth")
+
+# %%
+drawn(("best of n", "beam", "tree of thoughts", "mcts uct", "mcts puct"),
+      "Searching in depth")
+
+# %% [markdown]
+# The bands overlap, as bands of 100 problems will. The question is paired: on the same
+# problems, for the same tokens, who solves more? A strategy has a few budgets, and
+# between two of them we read off the straight line over log tokens. Beyond its
+# smallest and largest budget we read nothing.
+
+# %%
+exercises.show("06", "at_equal_tokens")
+
+# %%
+def at_equal_tokens(tokens, shares, budget):
+    ...  # your code: a number between 0 and 1, or None
+
+exercises.check("06", "at_equal_tokens", at_equal_tokens)
+
+# %% [markdown]
+# The points of comparison were fixed before looking: what beams of width 1, 2 and 4
+# cost, so that the beam's own numbers are measured, not read off a line.
+
+# %%
+beam_runs = {r["budget"]: r for r in runs if r["strategy"] == "beam"}
+marks = {w: float(np.mean(np.add(beam_runs[w]["policy_tokens"],
+                                 beam_runs[w]["scorer_tokens"]))) for w in (1, 2, 4)}
+
+def against(spent, name, tokens):
+    """By rival, how far `name` is ahead where both spend `tokens`, with its interval."""
+    rows = {}
+    for rival in spent:
+        low, high = budgets.covered([spent[name], spent[rival]])
+        if rival != name and low <= tokens <= high:
+            gap = budgets.difference(spent[name], spent[rival], tokens, seed=SEED)
+            rows[rival] = gap.value, gap.low, gap.high
+    return rows
+
+# %%
+gaps = {f"{rival}, {tokens:,.0f} tokens": row for tokens in marks.values()
+        for rival, row in against(spent, "beam", tokens).items()}
+forest.differences(gaps, title="Beam ahead of each rival, at equal tokens")
+
+# %% [markdown]
+# The claim, *beam is best at equal compute*, needs it to be ahead of every rival. One
+# that is clearly ahead of the beam refutes it.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def best_of_all(rows):
+    words = {name: intervals.verdict(low, high) for name, (_, low, high) in rows.items()}
+    ahead = [name for name, word in words.items() if word == "refuted"]
+    if ahead:
+        return "REFUTED, behind " + ", ".join(ahead)
+    level = [name for name, word in words.items() if word == "undecided"]
+    return "UNDECIDED, not told apart from " + ", ".join(level) if level else "CONFIRMED"
+
+for width, tokens in marks.items():
+    print(f"width {width}, {tokens:,.0f} tokens a problem: "
+          f"{best_of_all(against(spent, 'beam', tokens))}")
+
+# %% [markdown]
+# Is that the beam's fault, or the policy's, that reads its prefixes again in every
+# round? Suppose it had a memory as well. Then its share would be about the scorer's:
+# every token of the tree once. (For the samplers nothing changes: they have one
+# round.)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+SAMPLERS = ("best of n", "majority", "weighted vote")
+thrifty = [run if run["strategy"] in SAMPLERS else
+           {**run, "policy_tokens": run["scorer_tokens"]} for run in runs]
+saved = budgets.of_runs(thrifty)
+own = saved["beam"].tokens.mean(axis=0)
+for k, width in ((0, 1), (1, 2), (2, 4)):
+    print(f"width {width}, {own[k]:,.0f} tokens a problem: "
+          f"{best_of_all(against(saved, 'beam', float(own[k])))}")
+
+# %%
+thrifty_lines = {name: s.line(seed=SEED) for name, s in saved.items()}
+forests.accuracy_by_tokens(
+    {name: thrifty_lines[name] for name in (*SAMPLERS, "beam", "dvts", "lookahead",
+                                            "mcts uct")},
+    title="If the policy kept its states between rounds too")
+
+# %% [markdown]
+# So two things decide the claim: how the tokens are counted, and against whom. With
+# every re-reading on the bill, search in steps pays for its rounds. A vote costs no
+# scorer at all. And note what is *not* on the axis: a search's rounds come one after
+# the other, samples all at once. Where waiting is the price, count the calls:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+calls = pd.DataFrame([{"strategy": r["strategy"], "budget": r["budget"],
+                       "calls": r["calls"], "nodes": r["nodes"]} for r in runs])
+print(calls.groupby("strategy", sort=False)[["calls", "nodes"]].agg(["min", "max"]))
+
+# %% [markdown]
+# ## Where it loses
+#
+# An average hides the danger of steering: a search throws away. When the PRM is fooled
+# by a step in round 2, everything that could have followed from the right one is gone,
+# and no later score brings it back. Best of N makes the same mistake only at the end.
+#
+# With exact verdicts, every lost search can be asked: where did it leave the right
+# way, the last prefix without a wrong step?
+#
+# - **not drawn**: no right next step was among the samples. The policy's fault.
+# - **pruned**: a right one was there, and a wrong one scored higher. The PRM's.
+# - **outscored**: a right trace was finished, and a wrong one won. The PRM's, too.
+#
+# **Predict.** A beam of 4 times 4: which of the three is most frequent?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+losses = recorded["losses"]
+lost = losses["by scorer"]["prm"]
+print(f"beam {losses['beam_width']} x {losses['branching']}: "
+      f"{len(lost)} of {len(recorded['problems'])} problems not solved")
+for cause, n in Counter(row["cause"] for row in lost).most_common():
+    low, high = intervals.wilson(n, len(lost))
+    print(f"  {cause:11} {n:3}  {n / len(lost):.0%} ({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# The problems that hurt most are those that a plain majority gets. It is given the
+# first recorded number of samples that costs at least as much as the beam (or its
+# largest).
+
+# %%
+# NBVAL_CHECK_OUTPUT
+votes = [r for r in runs if r["strategy"] == "majority"]
+enough = [r for r in votes if np.mean(r["policy_tokens"]) >= marks[4]]
+vote = enough[0] if enough else votes[-1]
+beam_right = beam_runs[4]["right"]
+hurt = [row for row in lost if vote["right"][row["problem"]] == "1"]
+gained = sum(b == "1" and v == "0" for b, v in zip(beam_right, vote["right"]))
+print(f"the majority of {vote['budget']} solves {len(hurt)} problems that the beam does "
+      f"not,\nand the beam {gained} that the majority does not")
+
+# %%
+def told(row):
+    return {"problem": row["problem"], "cause": row["cause"],
+            "round": f"{row['round']} of {row['rounds']}",
+            "the right step": row.get("right", {}).get("step", ""),
+            "its total": row.get("right", {}).get("total"),
+            "the wrong step": row.get("wrong", {}).get("step", ""),
+            "score": row.get("wrong", {}).get("step_score"), "verdict": row["reason"]}
+
+with pd.option_context("display.max_colwidth", 60):
+    display(pd.DataFrame([told(row) for row in hurt]))
+
+# %% [markdown]
+# One of them from the inside, searched again now: the right step was there, was scored
+# low, and went. Below is what was preferred, with the PRM's scores and the truth.
+
+# %%
+fooled = sorted((row for row in lost if row["cause"] == "pruned"),
+                key=lambda row: (row not in hurt, row["round"]))
+again = search.beam([made[row["problem"]] for row in fooled], policy, judge(), seed=SEED)
+turns = [wrong_turns.find(r.tree) for r in again]
+pairs = [(r.tree, t) for r, t in zip(again, turns) if t.cause == "pruned"]
+tree, turn = pairs[0]
+print(tree.root.problem.text)
+print(f"round {turn.round}: pruned with total {tree.total[turn.right]:.3f}: "
+      f"{tree.step[turn.right]!r}")
+print(f"kept with total {tree.total[turn.rival]:.3f}; its first wrong step, score "
+      f"{tree.step_score[turn.wrong]:.3f}, is: {turn.reason}")
+
+# %%
+rival = tree.trace(turn.rival)
+plots.highlight(rival, tree.step_scores(turn.rival), checker.check(rival),
+                title=f"Preferred in round {turn.round}")
+
+# %% [markdown]
+# Would a second chance have helped? For every search that pruned the right way, go on
+# from exactly the step that was given up, as you can in the explorer with `r`.
+#
+# **Predict.** In how many of them does the rescue end in the right answer?
+
+# %%
+chances = search.beam([tree.trace(turn.right) for tree, turn in pairs], policy,
+                      judge(), seed=SEED)
+helped = sum(map(is_right, chances))
+low, high = intervals.wilson(helped, len(chances))
+print(f"{helped} of {len(chances)} rescued ({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# That is what one false score costs. What helps: a wider beam (more right ways
+# survive), a vote among the finished instead of the best score, a better PRM. The last
+# is quickest to try: the same policy, the same seeds, another judge.
+
+# %%
+JUDGES = {"random": judges["random"], "prm": judge(), "prm-large": judges["prm-large"],
+          "oracle": judges["oracle"]}
+trial = made[:20]
+by_judge = {name: search.beam(trial, policy, scorer, seed=SEED, beam_width=2)
+            for name, scorer in JUDGES.items()}
+for name, results in by_judge.items():
+    n = sum(map(is_right, results))
+    low, high = intervals.wilson(n, len(trial))
+    print(f"{name:10} {n:2} of {len(trial)} ({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# The oracle's line is the ceiling of a beam of 2: where it fails, no right step was
+# drawn, and no judge can help. All others lie between it and chance.
+#
+# ## Recap
+#
+# Search spends the verifier's judgement early, step by step. That buys accuracy where
+# a right prefix is rare and the PRM sees it. It costs rounds, re-reading, and
+# whatever a fooled PRM throws away. Whether it pays is a matter of the bill: name the
+# tokens you count, compare at equal ones, on the same problems, with an interval.
+#
+# ## Quiz
+
+# %%
+exercises.quiz("06")
+
+# %% [markdown]
+# ## Your own search
+#
+# Any policy with `propose` and `complete`, any scorer with `score`, any strategy of
+# the shape you wrote above, in the same explorer, with the same controls. Its settings
+# become controls by themselves. This one keeps what is above a floor.
+
+# %%
+def floor_search(given, policy, scorer, *, floor=0.3, branching=4, watch=None, seed=0):
+    def grow(tree):
+        tips = tree.live([0])
+        while tips:
+            rows = yield Steps(tips, branching)
+            children = [node for row in rows for node in row]
+            good = [n for n in tree.best(children, 6) if tree.worth(n) >= floor]
+            tree.prune(set(children) - set(good))
+            tips = tree.live(good)
+
+    return search.run(grow, given, policy, scorer, seed=seed, watch=watch)
+
+# %%
+my_problems = made[:6]     # your problems
+my_policy = policy         # your policy: see notebook 10 for others
+my_scorers = {"mine": judge()}
+own = BeamExplorer(my_problems, my_policy, my_scorers, seed=SEED,
+                   strategies={"floor_search": floor_search, "beam": search.beam})
+own.run()
+own
+
+# %% [markdown]
+# Next: [07 · First error](07_first_error.ipynb), where the same scores are turned into
+# one word: *here*. To read: Snell et al. 2024 on when search pays
+# (arXiv:2408.03314); Yao et al. 2023, Tree of Thoughts (arXiv:2305.10601); Zhang et al.
+# 2024, ReST-MCTS* (arXiv:2406.03816); Kocsis and Szepesvári 2006 on UCT.

@@ -1,0 +1,311 @@
+"""The training loop: batches in, one record a step out, a checkpoint now and then.
+
+Accelerate places things: under `accelerate launch` every process takes its share of each batch and
+gradients are added up, which is the whole batch's gradient whatever their number. A checkpoint is
+safetensors and JSON, no pickles: model, optimizer, position. Resuming replays the order of batches,
+which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
+weights. Ctrl-C waits for the step to end and leaves a checkpoint. Does not know what is learned.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from prmlab import checkpoints, gauges, packing, tokens
+from prmlab.batches import batches
+from prmlab.muon import Muon
+from prmlab.stepping import LossOf, Stepper, held_interrupt, seeded
+from prmlab.targets import Example, MakeExample
+from prmlab.traces import Trace
+from prmlab.validating import Validate, Watch
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one optimizer step saw: position, loss (mean over its targets), speed, memory.
+
+    Args:
+        tokens: trained on so far, padding not counted.
+        tokens_per_s: of them, since this run began or was resumed.
+        unique_tokens_per_s: of those that were run: equal beginnings once, padding not counted.
+        padding: share of the positions run so far that were nobody's token.
+        memory_mb: the device's peak, or the process's resident memory on a CPU.
+        peak_share: of the device's bf16 peak (`gauges.share_of_peak`); None where unknown.
+        n_skipped: traces left out because nothing is to be learned from them.
+        n_too_long: traces left out because the model's limit is shorter.
+        stopped: whether this is the last record because validation no longer got better.
+        model: the model as it stands, usable at any time.
+    """
+
+    step: int
+    n_steps: int
+    n_traces: int
+    tokens: int
+    loss: float
+    lr: float
+    tokens_per_s: float
+    memory_mb: float
+    device: str
+    n_skipped: int = 0
+    validation: dict[str, float] | None = None
+    unique_tokens_per_s: float = 0.0
+    padding: float = 0.0
+    peak_share: float | None = None
+    n_too_long: int = 0
+    stopped: bool = False
+    model: Any = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON, without the model."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
+
+def learning_rate(step: int, n_steps: int, *, lr: float, warmup: int, decay: float) -> float:
+    """Warm up linearly, hold, and fall linearly to zero over the last `decay` share of the steps.
+
+    Example:
+        >>> [learning_rate(s, 10, lr=1.0, warmup=2, decay=0.5) for s in (0, 1, 4, 9)]
+        [0.5, 1.0, 1.0, 0.2]
+    """
+    rise = min(1.0, (step + 1) / max(1, warmup))
+    fall = min(1.0, (n_steps - step) / max(1, math.ceil(decay * n_steps)))
+    return lr * min(rise, fall)
+
+
+def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
+        traces: Iterable[Trace], example: MakeExample, loss_of: LossOf, *, result: Any,
+        epochs: int, seed: int, scales: Sequence[float] = (1.0,), n_traces: int | None = None,
+        n_skipped: int = 0, lr: float = 0.01, batch_size: int = 32, together: int = 1,
+        warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
+        optimizer: Callable[..., torch.optim.Optimizer] = Muon,
+        tokens_at_once: int | None = None, packed: bool = True, precision: str | None = None,
+        device: str | None = None, on_long: str = "error", checkpoint: Any = None,
+        checkpoint_every: int = 500, validate: Validate | None = None,
+        validate_every: int = 1000, patience: int | None = None, watch: str = "f1",
+        separator: str = tokens.SEPARATOR) -> Iterator[Record]:
+    """Train `model`, whose `body` gives hidden states; options as for `training.fit_prm`.
+
+    Args:
+        result: what a record carries as its model, and `validate` is asked about.
+        scales: how much each head's mean loss counts.
+    """
+    if patience and validate is None:
+        raise ValueError("patience needs validate, a function whose figures say when to stop; "
+                         "pass for example validate=step_figures(held_out)")
+    encode = _encoder(tokenizer, example, separator, body)
+    traces, n_too_long = _fitting(traces, encode, on_long)
+    count = len(traces) if n_traces is None else n_traces
+    if not count:
+        raise ValueError("there are no traces to train on")
+    accelerator = _accelerator(device)
+    rounded = _precision(precision, accelerator.device)
+    model.train()
+    model.to(accelerator.device)
+    moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
+    on_cpu = accelerator.device.type == "cpu"
+    stepper = Stepper(accelerator, body, moved, loss_of, scales,
+                      tokens_at_once or (2**12 if on_cpu else 2**15), packed and _packable(body),
+                      rounded)
+    n_steps = epochs * math.ceil(count / batch_size)
+    settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
+                "warmup": warmup, "decay": decay, "weight_decay": weight_decay,
+                "together": together, "optimizer": optimizer.__name__}
+    place = _Place(model, moved, settings, checkpoint, Watch(watch, patience) if patience else None,
+                   accelerator.is_main_process)
+    record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
+                       n_skipped, n_too_long, result)
+    if place.finished:
+        yield record(place.seen, rate=0.0)
+        return
+    ordered = islice(batches(traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size,
+                             seed=seed, together=together), place.seen["step"], None)
+    rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
+    yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
+                      partial(_validated, model, result, validate, validate_every, n_steps))
+
+
+def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated
+           ) -> Iterator[Record]:
+    accelerator = stepper.accelerator
+    with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
+              unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
+        for step, batch in enumerate(ordered, start=place.seen["step"]):
+            rate = rate_of(step)
+            with held_interrupt() as asked:
+                with seeded(accelerator.device, seed, step, accelerator.process_index):
+                    done = stepper.step(batch, step, rate)
+                last = place.add(batch, done) == record.n_steps
+                figures = validated(step + 1)
+                if figures is not None:
+                    last = place.judge(figures, last=last)
+                if last or (step + 1) % checkpoint_every == 0 or asked.is_set():
+                    place.save()
+            if asked.is_set():
+                raise KeyboardInterrupt
+            bar.update()
+            try:
+                yield record(place.seen, rate=rate, validation=figures)
+            except GeneratorExit:  # the caller has left its loop
+                place.save()
+                raise
+            if last:
+                return
+
+
+class _Place:
+    """Where a run stands, in memory and on disk."""
+
+    def __init__(self, model, optimizer, settings, folder, watch: Watch | None, writes: bool):
+        self._model, self._optimizer, self._settings = model, optimizer, settings
+        self._folder, self._watch, self._writes = folder, watch, writes
+        self.seen = {"step": 0, "tokens": 0, "traces": 0, "computed": 0, "padding": 0, "loss": 0.0,
+                     "stopped": False}
+        found = folder and checkpoints.restore(folder, model, optimizer, settings)
+        if found:
+            self.seen, best = found
+            if watch and self.seen.get("watch"):
+                watch.state, watch.weights = self.seen["watch"], best
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.seen["stopped"] or self.seen["step"] == self._settings["n_steps"]
+
+    def add(self, batch: Sequence[Example], done: Any) -> int:
+        """One step more; how many there were now."""
+        seen = self.seen
+        self.seen = seen | {
+            "step": seen["step"] + 1, "tokens": seen["tokens"] + sum(len(e.ids) for e in batch),
+            "traces": seen["traces"] + len(batch), "computed": seen["computed"] + done.computed,
+            "padding": seen["padding"] + done.padding, "loss": done.loss}
+        return self.seen["step"]
+
+    def judge(self, figures: dict[str, float], *, last: bool) -> bool:
+        """Whether a validation ends the run; if it ends, the best weights are put back."""
+        if self._watch:
+            stop = self._watch.see(self.seen["step"], figures, self._model)
+            self.seen = self.seen | {"watch": self._watch.state, "stopped": stop and not last}
+            last = last or stop
+            if last:
+                self._watch.restore(self._model)
+                self._model.eval()
+        return last
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is a folder for it and this process writes."""
+        if self._folder and self._writes:
+            checkpoints.save(self._folder, self._model, self._optimizer, self._settings, self.seen,
+                             self._watch.weights if self._watch else {})
+
+
+class _Recorder:
+    """Makes the records of a run that began, or was resumed, at `seen`."""
+
+    def __init__(self, n_steps, accelerator, n_parameters, seen, n_skipped, n_too_long, result):
+        self.n_steps, self._device, self._result = n_steps, accelerator.device, result
+        self._processes, self._n_parameters = accelerator.num_processes, n_parameters
+        self._left_out = {"n_skipped": n_skipped, "n_too_long": n_too_long}
+        self._before, self._began = seen, time.perf_counter()
+
+    def __call__(self, seen: dict[str, Any], *, rate: float,
+                 validation: dict[str, float] | None = None) -> Record:
+        spent = time.perf_counter() - self._began
+        own, before = (at["computed"] - at["padding"] for at in (seen, self._before))
+        unique = (own - before) / spent
+        return Record(
+            seen["step"], self.n_steps, seen["traces"], seen["tokens"], seen["loss"], rate,
+            (seen["tokens"] - self._before["tokens"]) / spent, gauges.memory_mb(self._device),
+            str(self._device), validation=validation, unique_tokens_per_s=unique,
+            padding=seen["padding"] / max(1, seen["computed"]), peak_share=gauges.share_of_peak(
+                self._n_parameters, unique / self._processes, self._device),
+            stopped=seen["stopped"], model=self._result, **self._left_out)
+
+
+def _accelerator(device: str | None) -> Accelerator:
+    on_gpu = torch.cuda.is_available() and device != "cpu"
+    if device is not None and device != "cpu" and not on_gpu:
+        raise ValueError(f'device {device!r} is not at hand here; leave it out, or pass "cpu"')
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # Accelerate keeps the first device for the whole process; a notebook may use two.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=not on_gpu, mixed_precision="no")  # autocast is the stepper's
+
+
+def _precision(precision: str | None, device: torch.device) -> torch.dtype | None:
+    """What products are rounded to; None for not at all."""
+    if precision not in (None, "no", "bf16"):
+        raise ValueError(f'precision must be "bf16" or "no", got {precision!r}')
+    half = precision == "bf16" or precision is None and device.type == "cuda"
+    return torch.bfloat16 if half else None
+
+
+def _packable(body: PreTrainedModel) -> bool:
+    try:
+        packing.check(body)
+    except ValueError:
+        return False
+    return True
+
+
+def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, every: int,
+               n_steps: int, step: int) -> dict[str, float] | None:
+    """Figures after this step, None if it is not time for them; the last step leaves eval mode."""
+    last = step == n_steps
+    model.train(not last)
+    if validate is None or not (last or step % every == 0):
+        return None
+    model.eval()
+    figures = validate(result)
+    model.train(not last)
+    return figures
+
+
+class _TooLong(ValueError):
+    """A trace is longer than the model's limit."""
+
+
+def _encoder(tokenizer, example: MakeExample, separator: str, body: PreTrainedModel
+             ) -> Callable[[Sequence[Trace]], list[Example]]:
+    limit = getattr(body.config, "max_position_embeddings", None) or math.inf
+
+    def encode(some: Sequence[Trace]) -> list[Example]:
+        pairs = zip(some, tokens.encode_many(tokenizer, some, separator=separator), strict=True)
+        made = [example(trace, encoded) for trace, encoded in pairs]
+        longest = max(len(e.ids) for e in made)
+        if longest > limit:
+            raise _TooLong(f"a trace has {longest} ids, the model's limit is {limit}; leave such "
+                           'traces out, or pass on_long="skip" (nothing is cut silently)')
+        return made
+
+    return encode
+
+
+def _fitting(traces: Iterable[Trace], encode: Callable, on_long: str
+             ) -> tuple[Iterable[Trace], int]:
+    """The traces within the model's limit where others are to be skipped, and how many are not."""
+    if on_long not in ("error", "skip"):
+        raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
+    if on_long == "error":
+        return traces, 0
+    if not isinstance(traces, Sequence):
+        raise ValueError('on_long="skip" needs a sequence of traces: how many steps there are '
+                         "must be known before the first")
+    kept = []
+    for trace in traces:
+        try:
+            encode([trace])
+        except _TooLong:
+            continue
+        kept.append(trace)
+    return kept, len(traces) - len(kept)

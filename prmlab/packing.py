@@ -1,0 +1,276 @@
+"""A batch as one row of its distinct tokens: what traces begin with in common is run once.
+
+Traces of a problem share their prompt, and often their first steps. Behind equal beginnings a causal
+model has equal states, so a batch is a forest of tokens: `Packed` holds each of its nodes once, with
+no padding between them. Every layer but attention works on that row; attention asks for
+each node once, with the keys and values of the trace that leads to it. Gradients come back to shared
+nodes as sums. A model that cannot be packed (`check` tells) takes `Rows`, padded as usual.
+Does not know what is learned at which token (`targets` does).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from prmlab import attention as decoding_attention
+
+NAME = "prmlab_packed"  # in transformers' table of attention functions
+WORTH = 0.95  # packed from this share of a padded batch's positions on
+CLOSE = 0.8  # of the longest: what is at least this long attends in one call
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Sequences as a forest in which each distinct beginning is one node.
+
+    Nodes are numbered along the sorted sequences: those that a sequence adds follow each other.
+
+    Args:
+        ids: the token of each node, [N].
+        positions: how many tokens stand before each, [N].
+        paths: the nodes of each sequence, in the order given, [n] arrays.
+        shared: how many nodes at the start of each path another sequence has already added, [n].
+    """
+
+    ids: np.ndarray
+    positions: np.ndarray
+    paths: list[np.ndarray]
+    shared: np.ndarray
+
+
+def forest(sequences: Sequence[Sequence[int]]) -> Forest:
+    """The forest of these sequences.
+
+    Example:
+        >>> found = forest([(7, 8, 5), (7, 8, 9, 5), (6,)])
+        >>> found.ids.tolist(), found.positions.tolist()
+        ([6, 7, 8, 5, 9, 5], [0, 0, 1, 2, 2, 3])
+        >>> [path.tolist() for path in found.paths], found.shared.tolist()
+        ([[1, 2, 3], [1, 2, 4, 5], [0]], [0, 2, 0])
+    """
+    order = sorted(range(len(sequences)), key=sequences.__getitem__)
+    lengths = np.array([len(sequences[i]) for i in order])
+    table = np.full((len(order), lengths.max()), -1)  # [n, T]
+    for row, i in enumerate(order):
+        table[row, :lengths[row]] = sequences[i]
+    common = np.zeros(len(order), dtype=np.int64)  # with the one before
+    common[1:] = np.cumprod(table[1:] == table[:-1], axis=1).sum(axis=1)
+    common = np.minimum(common, lengths)
+    column = np.arange(table.shape[1])
+    new = (column >= common[:, None]) & (column < lengths[:, None])
+    number = np.cumsum(new.reshape(-1)).reshape(new.shape) - 1
+    row_of = np.maximum.accumulate(np.where(new, np.arange(len(order))[:, None], 0), axis=0)
+    nodes = number[row_of, column]
+    back = np.argsort(order)
+    return Forest(table[new], np.broadcast_to(column, new.shape)[new],
+                  [nodes[row, :lengths[row]] for row in back], common[back])
+
+
+class Packed:
+    """A batch's distinct tokens as one row.
+
+    Args:
+        sequences: the ids of each trace.
+        at: the positions of each at which hidden states are wanted.
+        found: the forest of the sequences, where it is known already.
+
+    Fields: `computed`, positions that the model runs; `padding`, how many of them are nobody's.
+    """
+
+    def __init__(self, sequences: Sequence[Sequence[int]], at: Sequence[Sequence[int]], *,
+                 device: torch.device | str = "cpu", found: Forest | None = None):
+        found = found or forest(sequences)
+        wanted = np.concatenate([path[list(a)] for path, a in zip(found.paths, at, strict=True)])
+        self.computed, self.padding = len(found.ids), 0
+        rounds = [_Round([found.paths[i] for i in rows], found.shared[rows], device)
+                  for rows in _alike(found)]
+        home = np.empty(len(found.ids), dtype=np.int64)
+        home[np.concatenate([one.asked for one in rounds])] = np.arange(len(home))
+        self.ids, self.positions, self.wanted, self.home = (
+            torch.from_numpy(x).to(device) for x in (found.ids, found.positions, wanted, home))
+        self.rounds = rounds
+
+    def hidden(self, body: PreTrainedModel) -> torch.Tensor:
+        """The body's last hidden states at the wanted positions, trace by trace, [M, C]."""
+        with plugged(body):
+            states = body(input_ids=self.ids[None], position_ids=self.positions[None],
+                          use_cache=False, packed=self).last_hidden_state
+        return states[0].index_select(0, self.wanted)
+
+    def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
+               value: torch.Tensor, **rest: Any) -> torch.Tensor:
+        """What each node sees along its trace, [1, N, heads, C]."""
+        seen = torch.cat([one.attend(module, query, key, value, **rest) for one in self.rounds])
+        return seen.index_select(0, self.home)[None]
+
+
+class _Round:
+    """Traces that attend in one call: queries of the nodes that each adds, keys of all it has.
+
+    Fields: `asked`, the nodes whose queries are asked, in the order of `attend`'s rows.
+    """
+
+    def __init__(self, paths: Sequence[np.ndarray], shared: np.ndarray, device):
+        own = [path[n:] for path, n in zip(paths, shared, strict=True)]
+        self.asked = np.concatenate(own)
+        (queries, real), (keys, _) = _table(own), _table(paths)
+        see = np.arange(keys.shape[1]) <= (shared[:, None] + np.arange(queries.shape[1]))[..., None]
+        self._queries, self._keys, self._real = (
+            torch.from_numpy(x).to(device) for x in (queries, keys, np.flatnonzero(real)))
+        self._causal = not shared.any()
+        self._see = None if self._causal else torch.from_numpy(see[:, None]).to(device)
+        self._masks: dict[torch.dtype, torch.Tensor] = {}
+
+    def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
+               value: torch.Tensor, **rest: Any) -> torch.Tensor:
+        """Of the nodes asked, [n, heads, C]."""
+        seen, _ = sdpa_attention_forward(
+            module, _spread(query, self._queries), _spread(key, self._keys),
+            _spread(value, self._keys), self._mask(query.dtype), is_causal=self._causal, **rest)
+        return seen.flatten(0, 1).index_select(0, self._real)
+
+    def _mask(self, dtype: torch.dtype) -> torch.Tensor | None:
+        """What is added to the scores, [n, 1, Q, T]; None where it is the causal mask."""
+        if self._causal:
+            return None
+        if dtype not in self._masks:  # float: from bool each call would make one again
+            self._masks[dtype] = torch.zeros(
+                self._see.shape, dtype=dtype, device=self._see.device
+            ).masked_fill_(~self._see, float("-inf"))
+        return self._masks[dtype]
+
+
+class Rows:
+    """A batch as padded rows. Padding is on the right and attention causal: no mask is needed.
+
+    Arguments and fields as of `Packed`.
+    """
+
+    def __init__(self, sequences: Sequence[Sequence[int]], at: Sequence[Sequence[int]], *,
+                 device: torch.device | str = "cpu"):
+        ids, real = _table(sequences)
+        wanted = [row * ids.shape[1] + i for row, a in enumerate(at) for i in a]
+        self.ids = torch.from_numpy(ids).to(device)
+        self.wanted = torch.tensor(wanted, dtype=torch.long, device=device)
+        self.computed, self.padding = ids.size, int((~real).sum())
+
+    def hidden(self, body: PreTrainedModel) -> torch.Tensor:
+        """The body's last hidden states at the wanted positions, row by row, [M, C]."""
+        states = body(input_ids=self.ids, use_cache=False).last_hidden_state  # [B, T, C]
+        return states.flatten(0, 1).index_select(0, self.wanted)
+
+
+def pack(sequences: Sequence[Sequence[int]], at: Sequence[Sequence[int]], *,
+         device: torch.device | str = "cpu") -> Packed | Rows:
+    """`Packed`, or `Rows` where that saves less than it costs. Arguments as of `Packed`."""
+    found = forest(sequences)
+    if len(found.ids) > WORTH * len(sequences) * max(map(len, sequences)):
+        return Rows(sequences, at, device=device)
+    return Packed(sequences, at, device=device, found=found)
+
+
+class Gather(torch.autograd.Function):
+    """Rows by index, [N, C] -> [R, C]; gradients of a row taken twice add in float32 or better."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """The rows at `index`."""
+        ctx.save_for_backward(index)
+        ctx.n = len(rows)
+        return rows.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """The sum over the places to which each row went."""
+        wide = torch.promote_types(grad.dtype, torch.float32)
+        total = torch.zeros(ctx.n, grad.shape[1], dtype=wide, device=grad.device)
+        return total.index_add_(0, ctx.saved_tensors[0], grad.to(wide)).to(grad.dtype), None
+
+
+def _spread(states: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
+    """The states of these nodes, [1, heads, N, C] and [n, T] -> [n, heads, T, C]."""
+    flat = states[0].transpose(0, 1).flatten(1)
+    rows = Gather.apply(flat, nodes.reshape(-1))
+    return rows.view(*nodes.shape, states.shape[1], -1).transpose(1, 2)
+
+
+def _table(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows filled up with 0 to the longest, and which entries are theirs, both [n, T]."""
+    lengths = np.array([len(row) for row in rows])
+    real = np.arange(lengths.max()) < lengths[:, None]
+    table = np.zeros(real.shape, dtype=np.int64)
+    table[real] = np.concatenate(rows)
+    return table, real
+
+
+def _alike(found: Forest) -> Iterator[list[int]]:
+    """Paths that attend together: about as long, and adding about as many nodes."""
+    size = [(len(path) - n, len(path)) for path, n in zip(found.paths, found.shared, strict=True)]
+    rows: list[int] = []
+    for i in sorted((i for i, (own, _) in enumerate(size) if own), key=lambda i: size[i],
+                    reverse=True):
+        if rows and (size[i][0] < CLOSE * size[rows[0]][0]
+                     or not CLOSE < size[i][1] / size[rows[0]][1] < 1 / CLOSE):
+            yield rows
+            rows = []
+        rows.append(i)
+    yield rows
+
+
+def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
+              value: torch.Tensor, attention_mask: torch.Tensor | None, *,
+              packed: Packed | None = None, **rest: Any) -> tuple[torch.Tensor, None]:
+    """An attention function for transformers: along the traces of `packed`, if that is given."""
+    if packed is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **rest)
+    return packed.attend(module, query, key, value, **rest), None
+
+
+@contextmanager
+def plugged(body: PreTrainedModel) -> Iterator[None]:
+    """The model attends by `attention` within."""
+    before = body.config._attn_implementation
+    AttentionInterface.register(NAME, attention)
+    body.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        body.set_attn_implementation(before)
+
+
+def check(body: PreTrainedModel) -> None:
+    """That packed traces give this model's states: by its kind, and by a trial on a few ids.
+
+    Raises:
+        ValueError: if its layers do not attend to all that came before (sliding windows, states),
+            or a packed trial differs from a padded one.
+    """
+    name = type(body).__name__
+    try:
+        decoding_attention.check(body)
+    except ValueError as error:
+        reason = str(error).split(";")[0]
+        raise ValueError(f"traces cannot be packed for {name}: {reason}") from None
+    ids = [i % body.config.vocab_size for i in range(5, 14)]
+    sequences = [ids, [*ids[:5], *ids[2:6]], ids[3:8]]
+    at = [range(len(s)) for s in sequences]
+    was_training = body.training
+    body.eval()
+    try:
+        with torch.no_grad():
+            found, wanted = (kind(sequences, at, device=body.device).hidden(body).float()
+                             for kind in (Packed, Rows))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"traces cannot be packed for {name}: {error}") from None
+    finally:
+        body.train(was_training)
+    loose = 1e-3 if body.dtype == torch.float32 else 0.05
+    if (found - wanted).abs().max() > loose * wanted.abs().max():
+        raise ValueError(f"traces cannot be packed for {name}: a trial gave other states than "
+                         "padded rows")

@@ -1,0 +1,191 @@
+"""One optimizer step: a batch in parts that fit, its gradient on every process, the update.
+
+The loss is a weighted mean over the whole batch's targets, so neither the parts it is run in
+(`tokens_at_once`) nor the number of processes change it. Does not know where batches come from.
+"""
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from prmlab import packing
+from prmlab.targets import Example
+
+CHUNK = 2**24  # gradients summed over processes in one message
+# (hidden [M, C], targets [M], heads [M]) -> a loss for each target, [M]
+LossOf = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step found: the batch's loss, and positions run, of which `padding` are nobody's."""
+
+    loss: float
+    computed: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """How a batch becomes an update.
+
+    Args:
+        body: the model without its heads.
+        loss_of: the loss of each target.
+        scales: how much the mean loss of each head counts.
+        tokens_at_once: about how many distinct tokens are run at once; a trace is never cut.
+        packed: whether what traces begin with in common is run once.
+        rounded: what the body's products are rounded to, such as bfloat16; None for not at all.
+    """
+
+    accelerator: Accelerator
+    body: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    loss_of: LossOf
+    scales: Sequence[float]
+    tokens_at_once: int
+    packed: bool
+    rounded: torch.dtype | None = None
+
+    def step(self, batch: Sequence[Example], number: int, rate: float) -> Done:
+        """Run step `number` and move the weights. ValueError if the loss is not a number."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)
+        totals = _totals(batch, len(self.scales))
+        if not any(totals):
+            raise ValueError(f"none of the {len(batch)} traces of step {number} has a target to "
+                             "learn from; leave them out, or look at the function that makes them")
+        where, n = self.accelerator.device, self.accelerator.num_processes
+        own = split(batch, n, packed=self.packed)[self.accelerator.process_index]
+        found = torch.zeros(3, dtype=torch.float64, device=where)
+        parts = math.ceil(_size(own, self.packed) / self.tokens_at_once) if own else 0
+        for part in split(own, parts, packed=self.packed):
+            if part:
+                found += self._backward(part, totals)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if n > 1:
+            _sum_over_processes([found, *_gradients(parameters)])
+        loss, computed, padding = found.tolist()
+        if not math.isfinite(loss):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise ValueError(f"the loss of step {number} is {loss}; lower lr, or look at the "
+                             f"{len(batch)} traces of that batch")
+        for group in self.optimizer.param_groups:
+            if not group.get("muon"):
+                self.accelerator.clip_grad_norm_(group["params"], 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return Done(loss, int(computed), int(padding))
+
+    def _backward(self, part: Sequence[Example], totals: Sequence[float]) -> torch.Tensor:
+        where = self.accelerator.device
+        kind = packing.pack if self.packed else packing.Rows
+        rows = kind([e.ids for e in part], [e.at for e in part], device=where)
+        targets, weights, heads = (torch.tensor(x, device=where) for x in _flat(part))
+        weights *= torch.tensor([scale / total if total else 0.0 for scale, total in
+                                 zip(self.scales, totals, strict=True)], device=where)[heads]
+        with torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None):
+            hidden = rows.hidden(self.body)
+        loss = (weights * self.loss_of(hidden, targets, heads)).sum()
+        self.accelerator.backward(loss)
+        return torch.stack([loss.detach().double(), *torch.tensor(
+            [rows.computed, rows.padding], dtype=torch.float64, device=where)])
+
+
+def split(batch: Sequence[Example], n: int, *, packed: bool = True) -> list[list[Example]]:
+    """The batch in `n` parts with about as many tokens to run each; neighbours share the most.
+
+    Example:
+        >>> rows = [Example(ids, (), ()) for ids in ((1, 2, 3), (5, 6), (1, 2, 4), (5, 7))]
+        >>> [[e.ids for e in part] for part in split(rows, 2)]
+        [[(1, 2, 3), (1, 2, 4)], [(5, 6), (5, 7)]]
+    """
+    if n <= 1 or not batch:
+        return [list(batch)] + [[] for _ in range(n - 1)]
+    ordered, sizes = _sizes(batch, packed)
+    before = np.cumsum(sizes) - sizes
+    part_of = np.minimum(n - 1, before * n // max(1, int(sizes.sum())))
+    return [[ordered[i] for i in np.flatnonzero(part_of == part)] for part in range(n)]
+
+
+def _sizes(batch: Sequence[Example], packed: bool) -> tuple[list[Example], np.ndarray]:
+    """The examples in the order in which to split them, and how many tokens each adds, [n]."""
+    if not packed:
+        ordered = sorted(batch, key=lambda e: len(e.ids))
+        return ordered, np.array([len(e.ids) for e in ordered])
+    ordered = sorted(batch, key=lambda e: e.ids)
+    found = packing.forest([e.ids for e in ordered])
+    return ordered, np.array([len(e.ids) for e in ordered]) - found.shared
+
+
+def _size(batch: Sequence[Example], packed: bool) -> int:
+    return int(_sizes(batch, packed)[1].sum())
+
+
+def _flat(batch: Sequence[Example]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, weights and heads of all examples in a row, [M] each."""
+    return (np.array([y for e in batch for y in e.targets], dtype=np.float32),
+            np.array([w for e in batch for w in e.weights or [1.0] * len(e.at)], dtype=np.float32),
+            np.array([h for e in batch for h in e.heads or [0] * len(e.at)], dtype=np.int64))
+
+
+def _totals(batch: Sequence[Example], n_heads: int) -> list[float]:
+    _, weights, heads = _flat(batch)
+    return [float(weights[heads == head].sum(dtype=np.float64)) for head in range(n_heads)]
+
+
+def _gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor]:
+    for p in parameters:
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    return [p.grad for p in parameters]
+
+
+def _sum_over_processes(tensors: Sequence[torch.Tensor]) -> None:
+    """Add up in place over all processes, small ones in one message."""
+    chunk: list[torch.Tensor] = []
+    for i, tensor in enumerate(tensors):
+        chunk.append(tensor)
+        following = tensors[i + 1] if i + 1 < len(tensors) else None
+        if following is None or following.dtype != tensor.dtype or (
+                sum(t.numel() for t in chunk) + following.numel() > CHUNK):
+            flat = torch.cat([t.reshape(-1) for t in chunk])
+            torch.distributed.all_reduce(flat)
+            for t, new in zip(chunk, flat.split([t.numel() for t in chunk]), strict=True):
+                t.copy_(new.view_as(t))
+            chunk = []
+
+
+@contextmanager
+def seeded(device: torch.device, *numbers: int) -> Iterator[None]:
+    """Dropout within follows from these numbers alone; what is drawn elsewhere is not touched."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(state))
+        yield
+
+
+@contextmanager
+def held_interrupt() -> Iterator[threading.Event]:
+    """Within, the first Ctrl-C only sets the event, so that no update is cut in two."""
+    asked, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere or before in (None, signal.SIG_IGN):
+        yield asked
+        return
+
+    def hold(*_: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

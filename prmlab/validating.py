@@ -1,0 +1,94 @@
+"""Figures of a model on held-out traces, and stopping when they no longer get better.
+
+Owns which figure is watched and what counts as better; `training` calls it between steps.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from prmlab import metrics, scoring
+from prmlab.targets import outcome, step_targets
+from prmlab.traces import Trace
+
+Validate = Callable[[Any], dict[str, float]]
+
+
+def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kind: str = "hard",
+                 neutral: float | None = 1.0) -> Validate:
+    """A function of a PRM: "loss", "auroc" and "f1" (of first errors) on these labelled traces.
+
+    A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if
+    all are of one kind.
+    """
+    targets = [step_targets(t.labels, label_kind=label_kind, neutral=neutral) for t in held_out]
+    truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
+             for row in targets]
+    y = np.array([v for row in targets for v in row if v is not None])
+
+    def figures(prm: Any) -> dict[str, float]:
+        scores = prm.score(held_out)
+        p = np.array([v for row, s in zip(targets, scores, strict=True)
+                      for v, known in zip(s, row, strict=True) if known is not None])
+        found = [scoring.first_error(s, threshold=threshold) for s in scores]
+        both = 0 < truth.count(None) < len(truth)
+        return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5),
+                "f1": metrics.first_error_f1(found, truth).f1 if both else math.nan}
+
+    return figures
+
+
+def outcome_figures(held_out: Sequence[Trace]) -> Validate:
+    """A function of an ORM: "loss" and "auroc" over the answers of these traces."""
+    y = np.array([float(outcome(t)) for t in held_out])
+
+    def figures(orm: Any) -> dict[str, float]:
+        p = orm.score(held_out)
+        return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5)}
+
+    return figures
+
+
+class Watch:
+    """Keeps the weights of the best validation, and says when to stop.
+
+    Args:
+        name: the figure to watch; less is better for a loss, more for anything else.
+        patience: validations without a better one after which to stop.
+        state: as `state` of an earlier one, to go on from.
+    """
+
+    def __init__(self, name: str, patience: int, state: Mapping[str, Any] | None = None):
+        self.name, self.patience = name, patience
+        self.state = dict(state or {"best": None, "step": 0, "waited": 0})
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def see(self, step: int, figures: Mapping[str, float], model: torch.nn.Module) -> bool:
+        """Whether to stop after this validation. ValueError if the figure is not among them."""
+        if self.name not in figures:
+            raise ValueError(f"watch must be one of {', '.join(figures)}, got {self.name!r}")
+        value = -figures[self.name] if "loss" in self.name else figures[self.name]
+        value = -math.inf if math.isnan(value) else value
+        if self.state["best"] is None or value > self.state["best"]:
+            self.state = {"best": float(value), "step": step, "waited": 0}
+            self.weights = {name: p.detach().to("cpu", copy=True)
+                            for name, p in model.named_parameters()}
+        else:
+            self.state = self.state | {"waited": self.state["waited"] + 1}
+        return self.state["waited"] >= self.patience
+
+    def restore(self, model: torch.nn.Module) -> None:
+        """Put the best validation's weights back."""
+        model.load_state_dict(self.weights, strict=False)
+
+
+def _loss(p: np.ndarray, y: np.ndarray) -> float:
+    p = np.clip(p, 1e-7, 1 - 1e-7)
+    return float(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)))
+
+
+def _auroc(p: np.ndarray, right: np.ndarray) -> float:
+    return float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else float("nan")

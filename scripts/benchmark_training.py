@@ -1,0 +1,251 @@
+"""A PRM trained three ways: python scripts/benchmark_training.py --peer-python PYTHON [--json FILE].
+
+Same base, same labelled traces (8 a problem, sampled from the policy), same epochs, optimizer steps,
+AdamW, rate and clipping; each way is a process of its own.
+
+    trl      TRL 1.13's PRMTrainer, the last there was: no gradient checkpointing, traces sorted by
+             length where that is faster, in the fastest of several batch sizes (gradients
+             accumulated to the same optimizer batch); tried first, on some of the traces
+    padded   the plain loop: shuffled, padded batches, forward, backward, step
+    ours     `training.fit_prm(together=8, optimizer=adamw)`
+
+TRL needs an environment of its own: one with torch and transformers as here, `trl==1.13.0` and
+`datasets`, named by --peer-python; without it that way is left out. Validation loss and first-error
+F1 (at 0.5, and at the best threshold) are of the same held-out traces by the same function. With
+--clock cpu the processor's time counts: for a busy machine, with --threads 1. The time is that of
+training alone (TRL's without its tokenizing, the others' with it); memory is the process's peak.
+
+    --shape tiny   from verifier-base, 1.5 M parameters
+    --shape 100m   random weights, 106 M parameters in SmolLM2-135M's shape
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from prmlab import catalog, checker, muon, problems, thresholds, tokens, traces, training  # noqa: E402
+from prmlab.rewards import PRM  # noqa: E402
+from prmlab.sampling import LocalPolicy  # noqa: E402
+from prmlab.traces import Trace  # noqa: E402
+
+SEED = 0
+TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32)]
+SETTINGS = {"tiny": {"lr": 0.001, "warmup": 4}, "100m": {"lr": 0.0001, "warmup": 1}}
+
+
+def fresh(shape: str) -> PRM:
+    """The model that all ways begin with."""
+    if shape == "tiny":
+        return PRM.from_backbone("verifier-base", seed=SEED, device="cpu")
+    from record_gpu_training import smollm2_shape
+
+    return PRM.from_backbone(smollm2_shape(tokens.build(), seed=SEED), tokenizer=tokens.build(),
+                             seed=SEED)
+
+
+def sampled(n_problems: int, n_samples: int = 8) -> list[Trace]:
+    """Labelled traces of training problems of the reward models' families."""
+    policy = LocalPolicy.load("policy", max_new_tokens=160, device="cpu")
+    made = problems.mix(n_problems, seed=SEED + 5, families=("stories", "equations"))
+    rows = policy.complete([Trace(p, ()) for p in made], n_samples, seed=SEED)
+    return checker.labelled(t for row in rows for t in row if t.steps)
+
+
+def train_ours(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> None:
+    """`fit_prm`, traces of a problem together."""
+    for record in training.fit_prm(data, base=prm, epochs=options.epochs, seed=SEED, decay=1.0,
+                                   batch_size=options.batch_size, together=8, weight_decay=0.0,
+                                   optimizer=muon.adamw, device="cpu",
+                                   **SETTINGS[options.shape]):
+        pass
+    print(f"ours: padding {record.padding:.1%}, distinct tokens "
+          f"{record.unique_tokens_per_s / record.tokens_per_s:.1%} of all", file=sys.stderr)
+
+
+def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> None:
+    """The loop that one writes first."""
+    model, n, step = prm.model.train(), options.batch_size, 0
+    optimizer = muon.adamw(model, lr=1.0, weight_decay=0.0)
+    n_steps = options.epochs * -(-len(data) // n)
+    for epoch in range(options.epochs):
+        order = list(data)
+        Random(f"{SEED}/{epoch}").shuffle(order)
+        for first in range(0, len(order), n):
+            batch = order[first:first + n]
+            encoded = [tokens.encode(prm.tokenizer, t) for t in batch]
+            ids = torch.zeros(len(batch), max(len(e.ids) for e in encoded), dtype=torch.long)
+            mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
+            for row, (trace, e) in enumerate(zip(batch, encoded, strict=True)):
+                ids[row, :len(e.ids)] = torch.tensor(e.ids)
+                mask[row, :len(e.ids)] = 1
+                labels[row, list(e.step_ends)] = torch.tensor([int(y >= 0) for y in trace.labels])
+            optimizer.param_groups[0]["lr"] = training.learning_rate(
+                step, n_steps, decay=1.0, **SETTINGS[options.shape])
+            model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+
+
+def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
+              size: int = 32, sampling: str = "random") -> float:
+    """PRMTrainer, whose rows must be ours; the seconds without its tokenizing."""
+    from datasets import Dataset
+    from trl.experimental.prm import PRMConfig, PRMTrainer
+
+    rows = Dataset.from_dict({"prompt": [t.problem.text for t in data],
+                              "completions": [list(t.steps) for t in data],
+                              "labels": [[y >= 0 for y in t.labels] for t in data]})
+    settings = SETTINGS[options.shape]
+    with tempfile.TemporaryDirectory() as folder:
+        config = PRMConfig(
+            output_dir=folder, per_device_train_batch_size=size,
+            gradient_accumulation_steps=max(1, options.batch_size // size),
+            train_sampling_strategy=sampling, num_train_epochs=options.epochs,
+            learning_rate=settings["lr"], warmup_steps=settings["warmup"],
+            lr_scheduler_type="linear", weight_decay=0.0, optim="adamw_torch_fused",
+            gradient_checkpointing=False, bf16=False, use_cpu=True, max_length=4096,
+            save_strategy="no", report_to=[], disable_tqdm=True, logging_steps=10**6, seed=SEED)
+        trainer = PRMTrainer(model=prm.model, args=config, train_dataset=rows,
+                             processing_class=prm.tokenizer)
+        ours = {e.ids for e in tokens.encode_many(prm.tokenizer, data)}
+        theirs = {tuple(row) for row in trainer.train_dataset["input_ids"]}
+        if ours != theirs:
+            raise RuntimeError("TRL's rows are not ours: the comparison would not be fair")
+        clock, began = clock_of(options), clock_of(options)()
+        trainer.train()
+        return clock() - began
+
+
+def tuned_trl(data: Sequence[Trace], options: argparse.Namespace) -> list[dict]:
+    """Seconds of each setting on some of the traces, the fastest first."""
+    tried = [{"size": size, "sampling": how, "seconds": round(train_trl(
+        fresh(options.shape), data[:options.trial], options, size=size, sampling=how), 2)}
+        for size, how in TRIALS if size <= options.batch_size]
+    return sorted(tried, key=lambda row: row["seconds"])
+
+
+WAYS: dict[str, Callable] = {"trl": train_trl, "padded": train_padded, "ours": train_ours}
+
+
+def clock_of(options: argparse.Namespace) -> Callable[[], float]:
+    """The clock asked for."""
+    return time.process_time if options.clock == "cpu" else time.perf_counter
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """Train one way in this process; what it took and what came of it."""
+    torch.set_num_threads(options.threads)
+    clock = clock_of(options)
+    data, prm = list(traces.read_jsonl(options.data)), fresh(options.shape)
+    more = {}
+    if options.way == "trl":
+        tried = tuned_trl(data, options)
+        more = {"tried": tried, "size": tried[0]["size"], "sampling": tried[0]["sampling"]}
+    n_tokens = sum(len(e.ids) for e in tokens.encode_many(prm.tokenizer, data)) * options.epochs
+    began = clock()
+    chosen = {name: more[name] for name in ("size", "sampling") if more}
+    spent = WAYS[options.way](prm, data, options, **chosen) or clock() - began
+    found = {**more, "seconds": round(spent, 2), "tokens_per_s": round(n_tokens / spent, 1),
+             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+    if options.validate:
+        held_out = list(traces.read_jsonl(catalog.path("traces/validation.jsonl")))
+        held_out = held_out[:options.validate]
+        prm.model.eval()
+        first = [next((i for i, y in enumerate(t.labels) if y < 0), None) for t in held_out]
+        figures = training.step_figures(held_out)(prm)
+        best = thresholds.choose_threshold(prm.score(held_out), first)
+        found |= {"validation": {name: round(x, 4) for name, x in figures.items()},
+                  "f1 at the best threshold": round(best.f1, 4)}
+    return found
+
+
+def spawn(way: str, options: argparse.Namespace, data: Path) -> dict:
+    """`measure` in a process of its own."""
+    given = {"way": way, "data": data, "shape": options.shape, "epochs": options.epochs,
+             "threads": options.threads, "batch-size": options.batch_size, "clock": options.clock,
+             "validate": options.validate, "trial": options.trial}
+    python = options.peer_python if way == "trl" else sys.executable
+    done = subprocess.run([python, __file__, *(x for name, value in given.items()
+                                               for x in (f"--{name}", str(value)))],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(way, json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+def compare(options: argparse.Namespace, folder: Path) -> dict:
+    """All ways: one after the other, or by the processor's clock at once."""
+    data, made = folder / "data.jsonl", sampled(options.problems)
+    traces.write_jsonl(data, made)
+    ways = [way for way in WAYS if way != "trl" or options.peer_python]
+    with ThreadPoolExecutor(len(ways) if options.clock == "cpu" else 1) as pool:
+        found = dict(zip(ways, pool.map(lambda way: spawn(way, options, data), ways), strict=True))
+    n_steps = options.epochs * -(-len(made) // options.batch_size)
+    return {"shape": options.shape, "traces": len(made), "labels": sum(len(t.steps) for t in made),
+            "epochs": options.epochs, "steps": n_steps, "batch_size": options.batch_size,
+            "clock": options.clock, "threads": options.threads,
+            "settings": SETTINGS[options.shape], "ways": found}
+
+
+def table(found: dict) -> list[str]:
+    """A line a way, and how many times as fast ours is."""
+    ways = found["ways"]
+    lines = [f"{'':8}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'loss':>8}{'F1':>7}{'best F1':>9}"]
+    for way, row in ways.items():
+        figures = row.get("validation", {})
+        lines.append(f"{way:8}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}{row['peak_mb']:7,}"
+                     f"{figures.get('loss', float('nan')):8.3f}{figures.get('f1', 0):7.3f}"
+                     f"{row.get('f1 at the best threshold', 0):9.3f}")
+    return lines + [f"ours is {row['seconds'] / ways['ours']['seconds']:.1f} times as fast as {way}"
+                    for way, row in ways.items() if way != "ours"]
+
+
+def main() -> int:
+    """Compare the ways, or measure one."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=tuple(SETTINGS), default="tiny")
+    parser.add_argument("--peer-python", help="the Python of an environment with trl==1.13.0")
+    parser.add_argument("--problems", type=int, default=64, help="8 traces each")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=32, help="traces an optimizer step")
+    parser.add_argument("--trial", type=int, default=128, help="traces to choose TRL's settings on")
+    parser.add_argument("--validate", type=int, default=400, help="held-out traces")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--json", type=Path, help="write what was found there, too")
+    for hidden, kind in (("way", str), ("data", Path)):
+        parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(measure(options)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        found = compare(options, Path(folder))
+    print("\n".join(table(found)))
+    if options.json:
+        record = {"command": "python " + " ".join(
+            "PYTHON" if x == options.peer_python else x for x in sys.argv), "seed": SEED,
+            "hardware": platform.processor() or platform.machine(), "torch": torch.__version__,
+            **found}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

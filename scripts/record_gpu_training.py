@@ -1,0 +1,153 @@
+"""A PRM in SmolLM2-135M's shape on a million labelled steps: python scripts/record_gpu_training.py.
+
+It writes data/runs/gpu_training.json: tokens/s (all, and distinct), share of the device's bf16 peak,
+memory, loss curve, validation figures, and the hardware's name. The weights begin at random: what is
+recorded is speed, and that the loop learns at this size. Traces are labelled by construction, so
+that a million steps take no sampling: solutions of the built-in families, --together of each
+problem, all but one of them with a slip from some step on; steps from the slip on are wrong.
+
+    --steps       labelled steps to train on (1,000,000)
+    --shape       135m, or tiny for a trial on a CPU
+    --seconds     stop after this long, and record what came until then
+"""
+
+import argparse
+import json
+import math
+import platform
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+import transformers
+from transformers import LlamaConfig, LlamaForCausalLM
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from prmlab import gauges, muon, problems, tokens, training  # noqa: E402
+from prmlab.rewards import PRM  # noqa: E402
+from prmlab.traces import Trace  # noqa: E402
+
+SEED = 0
+
+
+def smollm2_shape(tokenizer, *, seed: int, tiny: bool = False) -> LlamaForCausalLM:
+    """Random weights in the shape of SmolLM2-135M with this tokenizer: 106 M in its matrices."""
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+             "num_attention_heads": 4, "num_key_value_heads": 2} if tiny else {
+        "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+        "num_attention_heads": 9, "num_key_value_heads": 3}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(LlamaConfig(
+            vocab_size=len(tokenizer), max_position_embeddings=2048, initializer_range=0.04,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id, **shape))
+
+
+def slipped(solved: Trace, at: int, rng: Random) -> Trace:
+    """The solution with another last number in step `at`; it and all after it are labelled wrong."""
+    def other(match: re.Match) -> str:
+        return str(int(match.group()) + rng.randrange(1, 10))
+
+    steps = list(solved.steps)
+    steps[at] = re.sub(r"\d+(?=\D*$)", other, steps[at])
+    labels = [1.0] * at + [-1.0] * (len(steps) - at)
+    return Trace(solved.problem, tuple(steps), True).with_labels(labels, "by construction")
+
+
+def material(n_steps: int, together: int, *, split: str) -> Iterator[Trace]:
+    """Labelled traces with at least that many steps, `together` a problem."""
+    rng, made, seed = Random(f"{split}/{SEED}"), 0, 0
+    while made < n_steps:
+        for problem in problems.mix(1_000, seed=seed, split=split):
+            solved = problems.solve(problem)
+            yield solved.with_labels([1.0] * len(solved.steps), "by construction")
+            for _ in range(together - 1):
+                yield slipped(solved, rng.randrange(len(solved.steps)), rng)
+            made += together * len(solved.steps)
+            if made >= n_steps:
+                break
+        seed += 1
+
+
+def record(options: argparse.Namespace) -> dict:
+    """Train, and keep what the records say."""
+    made = list(material(options.steps, options.together, split="train"))
+    held_out = list(material(2_000 if options.shape == "135m" else 100, 4, split="validation"))
+    tokenizer = tokens.build()
+    lm = smollm2_shape(tokenizer, seed=SEED, tiny=options.shape == "tiny")
+    prm = PRM.from_backbone(lm, tokenizer=tokenizer, seed=SEED)
+    optimizer = {"muon": muon.Muon, "adamw": muon.adamw}[options.optimizer]
+    curve, began, speeds, last = [], time.perf_counter(), [], None
+    n_steps = math.ceil(len(made) / options.batch_size)
+    for one in training.fit_prm(
+            made, base=prm, seed=SEED, lr=options.lr, warmup=options.warmup, decay=0.9,
+            batch_size=options.batch_size, together=options.together, optimizer=optimizer,
+            tokens_at_once=options.tokens_at_once, device=options.device,
+            validate=training.step_figures(held_out), validate_every=max(1, n_steps // 5)):
+        speeds.append((one.step, one.tokens, time.perf_counter()))
+        if one.step % max(1, n_steps // 200) == 0 or one.validation:
+            curve.append({k: v for k, v in one.to_dict().items() if v is not None})
+            print(json.dumps(curve[-1]), file=sys.stderr, flush=True)
+        last = one
+        if options.seconds and time.perf_counter() - began > options.seconds:
+            break
+    return {"shape": options.shape, "parameters": prm.model.num_parameters(),
+            "matrix parameters": gauges.matrix_parameters(prm.model), "traces": len(made),
+            "labels": sum(len(t.steps) for t in made), "optimizer": options.optimizer,
+            "arguments": {"lr": options.lr, "batch_size": options.batch_size,
+                          "together": options.together, "warmup": options.warmup,
+                          "tokens_at_once": options.tokens_at_once},
+            "seconds": round(time.perf_counter() - began, 1),
+            "steady tokens_per_s": round(steady(speeds)), "last": last.to_dict(), "curve": curve}
+
+
+def steady(speeds: Sequence[tuple[int, int, float]]) -> float:
+    """Tokens a second by the median step, which neither the start nor validation is in."""
+    if len(speeds) < 3:
+        return float("nan")
+    pairs = zip(speeds, speeds[1:], strict=False)
+    rates = sorted((b[1] - a[1]) / (b[2] - a[2]) for a, b in pairs)
+    return rates[len(rates) // 2]
+
+
+def hardware() -> dict:
+    """What it ran on."""
+    on_gpu = torch.cuda.is_available()
+    return {"device": torch.cuda.get_device_name() if on_gpu else platform.machine(),
+            "torch": torch.__version__, "transformers": transformers.__version__,
+            "cuda": torch.version.cuda}
+
+
+def main() -> int:
+    """Record a run."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--shape", choices=("135m", "tiny"), default="135m")
+    parser.add_argument("--together", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--tokens-at-once", type=int, default=2**15)
+    parser.add_argument("--optimizer", choices=("muon", "adamw"), default="adamw")
+    parser.add_argument("--lr", type=float, default=0.0005)
+    parser.add_argument("--warmup", type=int, default=50)
+    parser.add_argument("--seconds", type=float, help="stop after this long")
+    parser.add_argument("--device")
+    parser.add_argument("--json", type=Path, help="data/runs/gpu_training.json by default")
+    options = parser.parse_args()
+    found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(),
+             **record(options)}
+    out = options.json or Path(__file__).resolve().parent.parent / "data/runs/gpu_training.json"
+    out.write_text(json.dumps(found, indent=1, default=str) + "\n")
+    print(f"{found['labels']:,} labelled steps in {found['seconds']:.0f} s, "
+          f"{found['steady tokens_per_s']:,} tokens/s, share of peak {found['last']['peak_share']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The command line on tiny inputs, each command in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prmlab import __main__, problems, traces
+from prmlab.traces import Trace
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def prmlab(*arguments, cwd):
+    """Run a command; the finished process with its output as text."""
+    return subprocess.run([sys.executable, "-m", "prmlab", *map(str, arguments)], cwd=cwd,
+                          capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+
+
+def records(done):
+    """The JSON records on standard output."""
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with traces, half of which have a slip, and a tiny causal LM."""
+    from prmlab import tokens, training
+
+    path = tmp_path_factory.mktemp("commands")
+    solved = [problems.solve(p) for p in problems.make("equations", 12, seed=1)]
+    made = [Trace(t.problem, (*t.steps[:-1], t.steps[-1] + "1") if i % 2 else t.steps, True)
+            for i, t in enumerate(solved)]
+    traces.write_jsonl(path / "sampled.jsonl", made)
+    tokenizer = tokens.build()
+    policy = training.new_policy(tokenizer, hidden=16, layers=2, heads=2, kv_heads=1, mlp=24)
+    policy.save_pretrained(path / "lm")
+    tokenizer.save_pretrained(path / "lm")
+    return path
+
+
+def test_label_train_score_and_evaluate(folder):
+    done = prmlab("label", "sampled.jsonl", "labelled.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("12 traces") and "6 of them wrong" in done.stdout
+    assert all(t.labels for t in traces.read_jsonl(folder / "labelled.jsonl"))
+    train = ("train-prm", "labelled.jsonl", "--base", "lm", "--out", "prm", "--batch-size", 4,
+             "--warmup", 1, "--validation", "labelled.jsonl", "--checkpoint", "run", "--json")
+    found = records(prmlab(*train, cwd=folder))
+    assert [r.get("step") for r in found] == [1, 2, 3, None] and found[-1]["out"] == "prm"
+    assert set(found[2]["validation"]) == {"loss", "auroc", "f1"} and found[2]["device"] == "cpu"
+    again = records(prmlab(*train, cwd=folder))  # finished: it only saves
+    assert [r.get("step") for r in again] == [3, None] and again[0]["loss"] == found[2]["loss"]
+    scored = records(prmlab("score", "sampled.jsonl", "--prm", "prm", "--json", cwd=folder))
+    assert len(scored) == 12 and all(0 <= p <= 1 for row in scored for p in row["scores"])
+    (figures,) = records(prmlab("evaluate", "labelled.jsonl", "--prm", "prm", "--choose-on",
+                                "labelled.jsonl", "--json", cwd=folder))
+    assert 0 <= figures["f1_low"] <= figures["f1"] <= figures["f1_high"] <= 1
+    assert figures["traces"] == 12
+    text = prmlab("evaluate", "labelled.jsonl", "--prm", "prm", cwd=folder)
+    assert "first-error F1" in text.stdout and "at threshold 0.500" in text.stdout
+
+
+def test_monte_carlo_labels(folder):
+    done = prmlab("label", "sampled.jsonl", "soft.jsonl", "--method", "monte-carlo", "--policy",
+                  "lm", "--rollouts", 2, "--kind", "soft", "--journal", "j", "--json", cwd=folder)
+    assert records(done)[0]["generations"] > 0
+    assert all(0 <= y <= 1 for t in traces.read_jsonl(folder / "soft.jsonl") for y in t.labels)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("score", "nothing.jsonl"), "prmlab: no such file: nothing.jsonl"),
+    (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "x"), "has no labels; label it"),
+    (("evaluate", "sampled.jsonl", "--prm", "nowhere"), "prmlab: "),
+])
+def test_mistakes_are_one_sentence(folder, arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert __main__.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("prmlab: ") and error.count("\n") == 1
+
+
+def test_help_teaches(capsys):
+    for command in ("label", "train-prm", "score", "evaluate"):
+        with pytest.raises(SystemExit):
+            __main__.main([command, "--help"])
+        text = capsys.readouterr().out
+        assert "example" in text and f"python -m prmlab {command}" in text
+
+
+def test_the_doctor_starts_where_nothing_is_installed():
+    code = "import sys, prmlab.__main__; print({'numpy', 'torch', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
