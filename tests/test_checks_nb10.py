@@ -135,6 +135,6 @@ def test_the_record_holds_figures_alone_and_says_what_bank_and_notebook_say():
     mistakes = human["bigbench_mistake"]
     tasks = mistakes["arithmetic checker"]["tasks"]
     assert tasks["word_sorting"]["f1"]["value"] == 0 < tasks["multistep_arithmetic"]["f1"]["low"]
-    by_place = "the later the worse"
+    by_place = "the later the worse on what the prm can read"
     assert mistakes["prm"]["all"]["auroc"]["high"] < mistakes[by_place]["all"]["auroc"]["low"]
     assert bench["prm"]["auroc"]["high"] < bench[by_place]["auroc"]["low"]

@@ -342,7 +342,8 @@ for name, found in (("F1, Mistake", {j: mistakes[j]["all"]["f1"] for j in JUDGES
 
 # %%
 aurocs = {}
-for judge in ("the later the worse", "arithmetic checker", READS, "prm"):
+PLACE = "the later the worse on what the prm can read"
+for judge in (PLACE, "arithmetic checker", READS, "prm"):
     short = judge.replace("what the prm can read", "those")
     aurocs[f"Mistake, {short}"] = tuple(mistakes[judge]["all"]["auroc"].values())
     aurocs[f"PRMBench, {short}"] = tuple(bench[judge]["auroc"].values())
@@ -362,9 +363,9 @@ for name, found in (("Mistake", mistakes["prm"]["all"]), ("PRMBench", bench["prm
 
 # %% [markdown]
 # A little better than a coin is no achievement where *the later the worse*, which reads
-# nothing, is far better: first steps are seldom wrong. (It beats the checker, too: an
-# AUROC over the steps of many traces pays for knowing the place.) And the threshold?
-# Chosen on the first task, in the PRM's favour, and carried on as ProcessBench does:
+# nothing, is far better on the same traces: first steps are seldom wrong, and an AUROC
+# over the steps of many traces pays for knowing the place. And the threshold? Chosen on
+# the first task, in the PRM's favour, and carried on as ProcessBench does:
 
 # %%
 print(f"at 0.5 the PRM passes {told(mistakes['prm']['all']['acc_correct'])} of the "
