@@ -140,8 +140,8 @@ def tree(traces: Iterable[Trace], policy: Policy, *, n_rollouts: int = 16, seed:
     _check(threshold, n_rollouts=n_rollouts, chunk_size=chunk_size)
     rule = _rule(adaptive, n_rollouts, threshold, at_most=n_rollouts)
     how = {"n_rollouts": n_rollouts, "seed": seed, "threshold": rule.threshold,
-           "temperature": temperature, "count_traces": count_traces,
-           "adaptive": asdict(rule) if adaptive else False}
+           "temperature": temperature, "count_traces": count_traces}
+    how |= {"adaptive": asdict(rule)} if adaptive else {}  # older journals have no such line
     draw = partial(draw_tree, n_rollouts, count_traces, rule if adaptive else None)
     return _run("tree", partial(_by_rollouts, "tree", draw, seed, temperature, rule.threshold),
                 policy, traces, how, chunk_size, journal, executor)

@@ -39,6 +39,8 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/label_sources.json": ("python scripts/record_label_sources.py", 1),
     "runs/label_error.json": ("python scripts/record_label_error.py", 1),
     "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
+    "runs/human_data.json": (
+        "python scripts/measure_human_data.py FOLDER --prm prm --json data/runs/human_data.json", 0),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/benchmark_search.json": (
         "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 1 "

@@ -7,10 +7,10 @@ Mistake (`*multistep_arithmetic.jsonl` and its like), PRMBench (`*prmbench*.json
 best-of-N run (`crucible*.json`); what is not there is left out, and said. Judged are the first
 error (ProcessBench's F1), every step (PRMScore) and the order of steps (AUROC), by four judges
 that read nothing, by the arithmetic checker, and with --prm by a PRM: on the traces that it can
-read, which are counted, with the checker beside it on those same traces. Every figure has a 95 %
-bootstrap interval over traces or problems (an accuracy Wilson's). Without a PRM it takes ten
-seconds of a core, with ours forty. What is written holds figures, names of files and their hashes,
-and no text of the data.
+read, which are counted, with two of the others beside it on those same traces. Every result has a
+95 % bootstrap interval over traces or problems (an accuracy Wilson's); the two halves of PRMScore
+have none. Without a PRM it takes ten seconds of a core, with ours forty. What is written holds
+figures, names of files and their hashes, and no text of the data.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def arithmetic(traces: Sequence[Trace]) -> list[np.ndarray]:
 
 
 def prm_judges(name: str) -> dict[str, Judge]:
-    """A PRM, and the arithmetic checker on the traces that this PRM can read."""
+    """A PRM, and two other judges on the traces that this PRM can read."""
     from prmlab.rewards import PRM  # torch, for those who ask
 
     prm, known = PRM.load(name), {}
@@ -73,11 +74,13 @@ def prm_judges(name: str) -> dict[str, Judge]:
         known.update({id(t): (t, s) for t, s in zip(new, prm.score(new, on_long="skip"))})
         return [known[id(t)][1] for t in traces]
 
-    def beside(traces: Sequence[Trace]) -> list[np.ndarray | None]:
+    def beside(other: Judge, traces: Sequence[Trace]) -> list[np.ndarray | None]:
         return [s if said is not None else None
-                for s, said in zip(arithmetic(traces), judge(traces), strict=True)]
+                for s, said in zip(other(traces), judge(traces), strict=True)]
 
-    return {"prm": judge, "arithmetic checker on what the prm can read": beside}
+    return {"prm": judge,
+            "arithmetic checker on what the prm can read": partial(beside, arithmetic),
+            "the later the worse on what the prm can read": partial(beside, later_worse)}
 
 
 def numbers(estimate: Estimate) -> dict[str, float]:

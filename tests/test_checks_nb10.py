@@ -1,5 +1,6 @@
 """Notebook 10's checks: planted wrong answers are named, right ones pass."""
 
+import json
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from planted import (
     assert_planted,
 )
 
-from prmlab import benchmarks, metrics, scoring
+from prmlab import benchmarks, catalog, metrics, scoring
 from prmlab.checks import nb10
 
 
@@ -119,3 +120,21 @@ def test_label_hours():
         wrong=[(seconds, "returned seconds"), (lambda *a: seconds(*a) / 60, "returned minutes"),
                (lambda *a: seconds(*a[:5], 1) / 3600, "one GPU"),
                (lambda *a: seconds(a[0], 1, *a[2:]) / 3600, "whole problem only")])
+
+
+def test_the_record_holds_figures_alone_and_says_what_bank_and_notebook_say():
+    text = catalog.path("runs/human_data.json").read_text("utf-8")
+    human = json.loads(text)
+    assert set(human["recorded_run"]["differences"][0]) == {"problem", "trace", "by us", "recorded",
+                                                            "why"}
+    assert max(map(len, text.splitlines())) < 120
+    bench, run = human["prmbench"], human["recorded_run"]
+    assert round(bench["always right"]["prm_score"]["value"], 2) == 0.46  # of q_blind
+    assert round(bench["random place"]["prm_score"]["value"], 2) == 0.50
+    assert (len(run["differences"]), run["traces"]) == (5, 320)  # of q_grade
+    mistakes = human["bigbench_mistake"]
+    tasks = mistakes["arithmetic checker"]["tasks"]
+    assert tasks["word_sorting"]["f1"]["value"] == 0 < tasks["multistep_arithmetic"]["f1"]["low"]
+    by_place = "the later the worse on what the prm can read"
+    assert mistakes["prm"]["all"]["auroc"]["high"] < mistakes[by_place]["all"]["auroc"]["low"]
+    assert bench["prm"]["auroc"]["high"] < bench[by_place]["auroc"]["low"]

@@ -301,7 +301,8 @@ for name in ("policy-weak", "policy", "policy-strong"):
 # **Adaptive** labelling stops a prefix when it is decided. **Bisect** (OmegaPRM, Luo
 # et al. 2024, arXiv:2406.06592) looks for the first dead prefix by halving, and asks
 # nothing of traces that ended well. **Tree** counts a rollout for every prefix that
-# it passes through.
+# it passes through, and can stop early as well (`tree`, *until right*): a prefix
+# through which a right rollout came has its answer for nothing.
 
 # %%
 METHODS = {"fixed": labels.monte_carlo,
@@ -323,7 +324,7 @@ per_trace = recorded["generations per trace"]
 fixed = label_charts.line([n * per_trace for n in mine["n"]],
                           mine["first error missed"])
 raced = {}
-for name in ("adaptive, until right", "bisect", "tree", "tree, traces counted"):
+for name in ("adaptive, until right", "bisect", "tree", "tree, until right"):
     own = [m for m in recorded["methods"] if m["method"] == name]
     raced[name] = label_charts.line([m["per trace"] for m in own],
                                     [m["first error missed"] for m in own])
@@ -480,6 +481,12 @@ pd.DataFrame([{
 # %% [markdown]
 # With the bold rate a PRM learns its labels by heart, and what that is worth depends
 # on how true they are. Compare kinds of labels at one rate, or you compare rates.
+#
+# We noticed this *on these test problems*, and fixed one rate for all only then; the
+# row *exact, to first error* was added after a look at validation figures. So the
+# verdicts above are suggestions. What would settle them is a new run on other
+# problems with everything fixed beforehand: `scripts/record_label_sources.py` does
+# it, with another seed.
 #
 # Which labels were behind them, and what did they cost?
 

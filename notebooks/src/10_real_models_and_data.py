@@ -26,8 +26,7 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models
-from tokenizers import pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
 
 from prmlab import benchmarks, catalog, checker, claims, exercises, labels, metrics
@@ -68,7 +67,8 @@ for file, name in WANTED.items():
 # `public.fetch` takes the file from its authors' repository at a pinned commit, goes
 # on where a fetch was cut off, and keeps nothing whose SHA-256 differs. ProcessBench
 # (`Qwen/ProcessBench`) and Math-Shepherd (`peiyi9979/Math-Shepherd`) lie on a hub;
-# download those yourself.
+# download those yourself, the former's four files as gsm8k.json, math.json,
+# olympiadbench.json and omnimath.json.
 #
 # ## Six formats
 #
@@ -226,6 +226,19 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
+# How much hangs on it in a real file? From `real_data/phase1_test.jsonl` if you have
+# it, else once more from the row above:
+
+# %%
+real = REAL / "phase1_test.jsonl"
+mine = real if real.is_file() else prm800k_file
+for policy_word in ("right", "wrong"):
+    found = list(prm800k.read(mine, neutral=policy_word, strict=False))
+    wrong = sum(-1 in trace.labels for trace in found)
+    print(f"{mine.name}: neutral={policy_word!r}: {wrong} of {len(found)} traces "
+          "have a wrong step")
+
+# %% [markdown]
 # ## Bad rows
 #
 # Real files have torn lines. A reader that skips them in silence trains you a model
@@ -319,21 +332,21 @@ for name, found in (("F1, Mistake", {j: mistakes[j]["all"]["f1"] for j in JUDGES
     for judge in ("arithmetic checker", "prm"):
         low, high = found[judge]["low"], found[judge]["high"]
         at = "above" if low > found[floor]["high"] else (
-            "below" if high < found[floor]["low"] else "not told from")
+            "below" if high < found[floor]["low"] else "overlaps with")
         print(f"{name:13} {judge:18} {at} {floor!r}, {told(found[floor])}")
 
 # %% [markdown]
 # A checker that is exact about sums is worth something where sums are what goes wrong,
-# and nothing on PRMBench, whose errors are of other kinds. Now the order of steps
+# and nothing that would show here on PRMBench, whose errors are of other kinds. Now the order of steps
 # alone, which needs no threshold:
 
 # %%
-aurocs = {f"{name}, {judge.replace('what the prm can read', 'those')}": tuple(
-              found[key][which].values())
-          for judge in ("the later the worse", "arithmetic checker", READS, "prm")
-          for name, found, key, which in (
-              ("Mistake", mistakes[judge], "all", "auroc"),
-              ("PRMBench", {"all": bench[judge]}, "all", "auroc"))}
+aurocs = {}
+PLACE = "the later the worse on what the prm can read"
+for judge in (PLACE, "arithmetic checker", READS, "prm"):
+    short = judge.replace("what the prm can read", "those")
+    aurocs[f"Mistake, {short}"] = tuple(mistakes[judge]["all"]["auroc"].values())
+    aurocs[f"PRMBench, {short}"] = tuple(bench[judge]["auroc"].values())
 plots.aggregation_comparison(aurocs, title="Does a right step score above a wrong one?",
                              x_title="AUROC over steps (0.5: a coin)")
 
@@ -349,17 +362,18 @@ for name, found in (("Mistake", mistakes["prm"]["all"]), ("PRMBench", bench["prm
     print(f"{name:8} AUROC {told(at)}: it {coin}.")
 
 # %% [markdown]
-# A little better than a coin is no achievement where the judge *the later the worse*,
-# which reads nothing, does as well or better: first steps are seldom wrong. And the
-# threshold? Chosen on the first task, in its favour, and carried on as ProcessBench
-# does:
+# A little better than a coin is no achievement where *the later the worse*, which reads
+# nothing, is far better on the same traces: first steps are seldom wrong, and an AUROC
+# over the steps of many traces pays for knowing the place. And the threshold? Chosen on
+# the first task, in the PRM's favour, and carried on as ProcessBench does:
 
 # %%
 print(f"at 0.5 the PRM passes {told(mistakes['prm']['all']['acc_correct'])} of the "
       "traces without a mistake")
 for judge in ("random place", "arithmetic checker", "prm"):
     at = mistakes[judge]
-    print(f"{judge:18} threshold {at['threshold']:.2f}:", at["f1 at it"])
+    print(f"{judge:18} threshold {at['threshold']:.2f}:",
+          ", ".join(f"{task} {f1:.2f}" for task, f1 in at["f1 at it"].items()))
 
 # %% [markdown]
 # So: **the weights of the small world do not transfer.** Nothing useful of a real
@@ -447,6 +461,25 @@ print(f"math with its own threshold {alone.threshold:.3f}: "
 
 # %% [markdown]
 # Both are published under the name ProcessBench F1. Ask which one you are reading.
+#
+# With the real subsets in `real_data/`, here is our checker under the protocol; it says
+# yes or no and needs no threshold.
+
+# %%
+subsets = {name: list(processbench.read(REAL / f"{name}.json", strict=False))
+           for name in ("gsm8k", "math", "olympiadbench", "omnimath")
+           if (REAL / f"{name}.json").is_file()}
+if subsets:
+    result = benchmarks.process_bench(
+        {name: [claims.first_arithmetic_error(t.steps, t.problem.text) for t in part]
+         for name, part in subsets.items()},
+        {name: [rows.first_error(t) for t in part] for name, part in subsets.items()})
+    for name, subset in result.subsets.items():
+        print(f"{name}: F1 {subset.f1:.2f} ({subset.low:.2f} to {subset.high:.2f})")
+    print("average", result.average)
+else:
+    print("no subset of ProcessBench in real_data/; the table of published figures "
+          "is further below")
 
 # %%
 exercises.show("10", "carried")
@@ -494,9 +527,30 @@ plots.aggregation_comparison(classes, title="Arithmetic checker by class of erro
                              x_title="PRMScore")
 
 # %% [markdown]
+# Against a random place in the same traces, class by class:
+
+# %%
+for name, estimate in bench["arithmetic checker"]["classes"].items():
+    blind = bench["random place"]["classes"][name]
+    how = "above" if estimate["low"] > blind["high"] else (
+        "below" if estimate["high"] < blind["low"] else "overlaps with")
+    if name != "multi_solutions":
+        print(f"{name:21} {told(estimate)}, {how} {told(blind)}")
+
+# %% [markdown]
 # (`multi_solutions` has no wrong step; for it the benchmark reports the F1 of right
-# steps alone, which is another figure and stays out of the picture.)
-#
+# steps alone, which is another figure and stays out of the picture.) On your own copy, or
+# on the one row above:
+
+# %%
+real = REAL / "prm800k_test_p1_4o_confidence.jsonl"
+mine = list(prmbench.read(real if real.is_file() else prmbench_file, strict=False))
+judged = [[all(c.holds or c.misprint for c in found) for found in claims.read(t.steps)]
+          for t in mine]
+result = benchmarks.prm_bench(judged, [[y > 0 for y in t.labels] for t in mine])
+print(f"{len(mine)} traces: PRMScore {result.score}")
+
+# %% [markdown]
 # ## Where the score lives
 #
 # Public PRMs of billions of parameters do not fit on this page. Their *conventions*
@@ -701,16 +755,17 @@ theme.show(fig, alt=f"{order[0]} loses least, {lost[order[0]]:.0%} of its F1; "
 #
 # Another recorded thing: MATH-500 problems, eight traces each by a Qwen2.5-1.5B, each
 # scored by a public PRM and graded when it was made (satchmakua/crucible-ttc, its file
-# crucible_math500_bestofn_seed0.json, MIT). We graded the same texts again with *our* comparison
-# of answers. **Predict** whether the two gradings agree on every trace.
+# crucible_math500_bestofn_seed0.json, MIT). We graded the same texts again with *our*
+# comparison of answers. **Predict** whether the two gradings agree on every trace.
 
 # %%
 run = human["recorded_run"]
 grades = {kind: {how: told(e) for how, e in run[kind].items()}
           for kind in ("our grading", "recorded flags")}
 print(pd.DataFrame(grades).to_string())
-print(f"{run['problems']} problems, {run['traces']} traces: right by us {run['right by us']}, as recorded "
-      f"{run['right as recorded']}, different {len(run['differences'])}")
+print(f"{run['problems']} problems, {run['traces']} traces: right by us "
+      f"{run['right by us']}, as recorded {run['right as recorded']}, "
+      f"different {len(run['differences'])}")
 
 # %%
 for reason, count in run["reasons"].items():
@@ -766,14 +821,18 @@ print("pass@1 on one-step stories, two examples shown: {share:.2f} ({low:.2f} to
 found = stages["monte carlo"]
 print(f"Monte Carlo: {found['steps']} steps of {found['traces']} traces took "
       f"{found['generations']} generations; values {found['values'][:4]} ...")
-if "prm" in stages:
-    head = stages["prm"]
-    print(f"PRM head, {head['steps']} steps on {head['traces']} traces: AUROC "
-          f"{head['AUROC before']} before, {head['AUROC after']} after, "
-          f"on {head['held-out steps']} held-out steps")
+head, lora = stages["prm"], stages["lora"]
+print(f"PRM head, {head['steps']} steps on {head['traces']} traces: AUROC "
+      f"{head['AUROC before']} before, {head['AUROC after']} after, "
+      f"on {head['held-out steps']} held-out steps")
+print(f"LoRA, {lora['steps']} steps on {lora['traces']} stories, "
+      f"{lora['adapter MB in half']} MB of adapters: pass@1 without examples "
+      "{share:.2f} ({low:.2f} to {high:.2f})".format(**lora["pass@1"]))
 
 # %% [markdown]
-# A handful of problems: it says what it costs, hardly how good it is.
+# A handful of problems and of steps: it says what it costs, and that it runs, and
+# nothing of how good it could become: the lessons of our tiny policies are thousands of
+# times longer (data/README.md).
 #
 # ## Servers
 #

@@ -23,8 +23,9 @@ def check_the_figures_are_drawn_with_their_sentences(lab):
 def check_the_fan_draws_by_keyboard(lab):
     cell = "RolloutFan([opening"
     fan = lab.cell(cell).get_by_role("region", name="Rollout fan")
-    fan.get_by_role("option").nth(1).focus()
-    lab.page.keyboard.press("ArrowDown")
+    fan.get_by_role("option").nth(0).focus()
+    for _ in range(2):
+        lab.page.keyboard.press("ArrowDown")
     expect(fan.get_by_role("option").nth(2)).to_be_focused()
     fan.get_by_role("textbox").focus()
     lab.page.keyboard.type("0.6")
