@@ -11,8 +11,8 @@ from planted import (
 )
 
 from prmlab import exercises, search
-from prmlab.budgets import Spending
 from prmlab.checks import nb06
+from prmlab.spending import Spending
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 from IPython.display import display
-from prmlab import answers, catalog, checker, curves, exercises, forest
+from prmlab import answers, catalog, checker, claim_charts, curves, exercises
 from prmlab import intervals, plots, problems, samples, scoring, search
 from prmlab import theme, votes
 from prmlab.rewards import ORM, PRM
@@ -528,7 +528,7 @@ def taken_apart(prm_name):
 
 # %%
 claims = taken_apart("PRM")
-forest.differences({k: v for rows in claims.values() for k, v in rows.items()},
+claim_charts.differences({k: v for rows in claims.values() for k, v in rows.items()},
                    title="Three claims, taken apart",
                    x_title="how far the claim is exceeded, share of problems")
 

@@ -23,8 +23,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
-from prmlab import answers, budgets, catalog, checker, exercises, forest
-from prmlab import forests, intervals, plots, problems, scorers, search
+from prmlab import answers, catalog, checker, claim_charts, exercises, intervals
+from prmlab import plots, problems, scorers, search, search_charts, spending
 from prmlab import theme, wrong_turns
 from prmlab.prefix_memory import PrefixMemory
 from prmlab.rewards import ORM, PRM
@@ -282,7 +282,7 @@ live.round({"policy_tokens": 0, "scorer_tokens": 0, "policy_calls": 1,
 # grew, over rounds:
 
 # %%
-forests.tree_sizes({name: [r.tree for r in found[name]]
+search_charts.tree_sizes({name: [r.tree for r in found[name]]
                     for name in ("beam 4", "DVTS 4", "tree of thoughts", "MCTS, UCT")})
 
 # %% [markdown]
@@ -371,11 +371,11 @@ print(f"{len(recorded['problems'])} problems, split {recorded['split']!r}; "
 
 # %%
 runs = [run for run in recorded["runs"] if run["scorer"] == "prm"]
-spent = budgets.of_runs(runs)
+spent = spending.of_runs(runs)
 lines = {name: s.line(seed=SEED) for name, s in spent.items()}
 
 def drawn(names, title):
-    return forests.accuracy_by_tokens({n: lines[n] for n in names}, title=title)
+    return search_charts.accuracy_by_tokens({n: lines[n] for n in names}, title=title)
 
 drawn(("best of n", "majority", "weighted vote", "beam", "dvts", "lookahead"),
       "Choosing, voting, and searching in breadth")
@@ -412,16 +412,16 @@ def against(spent, name, tokens):
     """By rival, how far `name` is ahead where both spend `tokens`, with its interval."""
     rows = {}
     for rival in spent:
-        low, high = budgets.covered([spent[name], spent[rival]])
+        low, high = spending.covered([spent[name], spent[rival]])
         if rival != name and low <= tokens <= high:
-            gap = budgets.difference(spent[name], spent[rival], tokens, seed=SEED)
+            gap = spending.difference(spent[name], spent[rival], tokens, seed=SEED)
             rows[rival] = gap.value, gap.low, gap.high
     return rows
 
 # %%
 gaps = {f"{rival}, {tokens:,.0f} tokens": row for tokens in marks.values()
         for rival, row in against(spent, "beam", tokens).items()}
-forest.differences(gaps, title="Beam ahead of each rival, at equal tokens")
+claim_charts.differences(gaps, title="Beam ahead of each rival, at equal tokens")
 
 # %% [markdown]
 # The claim, *beam is best at equal compute*, needs it to be ahead of every rival. One
@@ -453,7 +453,7 @@ for width, tokens in marks.items():
 SAMPLERS = ("best of n", "majority", "weighted vote")
 thrifty = [run if run["strategy"] in SAMPLERS else
            {**run, "policy_tokens": run["scorer_tokens"]} for run in runs]
-saved = budgets.of_runs(thrifty)
+saved = spending.of_runs(thrifty)
 own = saved["beam"].tokens.mean(axis=0)
 for k, width in ((0, 1), (1, 2), (2, 4)):
     print(f"width {width}, {own[k]:,.0f} tokens a problem: "
@@ -461,7 +461,7 @@ for k, width in ((0, 1), (1, 2), (2, 4)):
 
 # %%
 thrifty_lines = {name: s.line(seed=SEED) for name, s in saved.items()}
-forests.accuracy_by_tokens(
+search_charts.accuracy_by_tokens(
     {name: thrifty_lines[name] for name in (*SAMPLERS, "beam", "dvts", "lookahead",
                                             "mcts uct")},
     title="If the policy kept its states between rounds too")

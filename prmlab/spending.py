@@ -79,7 +79,7 @@ class Spending:
             ValueError: if no budget of it spent so few, or so many.
 
         Example:
-            >>> Spending([[0, 1], [0, 0]], [[100, 400], [100, 400]]).at(200).value
+            >>> round(Spending([[0, 1], [0, 0]], [[100, 400], [100, 400]]).at(200).value, 3)
             0.25
         """
         return _estimate(self._read(tokens, seed, draws), level)

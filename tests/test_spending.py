@@ -5,53 +5,53 @@ import json
 import numpy as np
 import pytest
 
-from prmlab import budgets, catalog
-from prmlab.budgets import Spending
+from prmlab import catalog, spending
+from prmlab.spending import Spending
 
 
-def spending(right, tokens):
+def spent(right, tokens):
     """One row of tokens for all problems."""
     return Spending(np.array(right), np.tile(tokens, (len(right), 1)))
 
 
 def test_between_two_budgets_the_line_is_straight_over_log_tokens():
-    s = spending([[0, 1, 1], [0, 0, 1]], [10, 1000, 4000])
+    s = spent([[0, 1, 1], [0, 0, 1]], [10, 1000, 4000])
     assert [s.at(t).value for t in (10, 100, 1000, 2000, 4000)] == pytest.approx(
         [0, 0.25, 0.5, 0.75, 1])
 
 
 def test_budgets_are_put_in_order_of_what_they_cost():
-    line = spending([[1, 0, 0]], [900, 300, 30]).line()
+    line = spent([[1, 0, 0]], [900, 300, 30]).line()
     assert line.tokens.tolist() == [30, 300, 900]
     assert line.mean.tolist() == [0, 0, 1]
-    assert spending([[1, 0]], [900, 30]).at(900).value == 1
+    assert spent([[1, 0]], [900, 30]).at(900).value == 1
 
 
 @pytest.mark.parametrize("tokens", [9, 4001])
 def test_nothing_is_read_off_beyond_what_was_measured(tokens):
     with pytest.raises(ValueError, match=f"nothing was measured at {tokens} tokens.*10 to 4000"):
-        spending([[0, 1]], [10, 4000]).at(tokens)
+        spent([[0, 1]], [10, 4000]).at(tokens)
 
 
 def test_the_paired_interval_is_narrower_than_two_of_its_own():
     rng = np.random.default_rng(0)
     solved = rng.random(200) < 0.5
     better = solved | (rng.random(200) < 0.1)
-    a, b = (spending(np.stack([s, s], 1), [10, 40]) for s in (better, solved))
-    gap, one = budgets.difference(a, b, 20), a.at(20)
+    a, b = (spent(np.stack([s, s], 1), [10, 40]) for s in (better, solved))
+    gap, one = spending.difference(a, b, 20), a.at(20)
     assert gap.value == pytest.approx(better.mean() - solved.mean())
     assert gap.low > 0
     assert gap.high - gap.low < one.high - one.low
 
 
 def test_a_difference_with_itself_is_nothing():
-    s = spending([[0, 1], [1, 1], [0, 0]], [10, 40])
-    assert repr(budgets.difference(s, s, 15)) == "0.000 [0.000, 0.000]"
+    s = spent([[0, 1], [1, 1], [0, 0]], [10, 40])
+    assert repr(spending.difference(s, s, 15)) == "0.000 [0.000, 0.000]"
 
 
 def test_what_all_cover():
-    a, b = spending([[0, 1]], [10, 500]), spending([[0, 1]], [30, 900])
-    assert budgets.covered([a, b]) == (30, 500)
+    a, b = spent([[0, 1]], [10, 500]), spent([[0, 1]], [30, 900])
+    assert spending.covered([a, b]) == (30, 500)
 
 
 def test_records_become_one_spending_a_strategy():
@@ -61,10 +61,10 @@ def test_records_become_one_spending_a_strategy():
              "scorer_tokens": [50, 50, 50]},
             {"strategy": "majority", "right": "001", "policy_tokens": [7, 7, 7],
              "scorer_tokens": [0, 0, 0]}]
-    found = budgets.of_runs(runs)
+    found = spending.of_runs(runs)
     assert found["beam"].right.tolist() == [[0, 1], [1, 1], [1, 1]]
     assert found["beam"].tokens.tolist() == [[11, 55], [22, 55], [33, 55]]
-    assert budgets.of_runs(runs, ["policy_tokens"])["majority"].tokens.tolist() == [[7]] * 3
+    assert spending.of_runs(runs, ["policy_tokens"])["majority"].tokens.tolist() == [[7]] * 3
 
 
 @pytest.mark.parametrize(("right", "tokens", "words"), [
@@ -75,9 +75,9 @@ def test_records_become_one_spending_a_strategy():
 def test_bad_input_is_named(right, tokens, words):
     with pytest.raises(ValueError, match=words):
         Spending(right, tokens)
-    good = spending([[0, 1]], [10, 40])
+    good = spent([[0, 1]], [10, 40])
     with pytest.raises(ValueError, match="same problems only, got 1 and 2"):
-        budgets.difference(good, spending([[0, 1]] * 2, [10, 40]), 20)
+        spending.difference(good, spent([[0, 1]] * 2, [10, 40]), 20)
 
 
 def test_the_recording_is_whole():

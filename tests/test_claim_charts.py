@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from prmlab import forest, theme
+from prmlab import claim_charts, theme
 
 pytest.importorskip("plotly")
 
@@ -14,11 +14,11 @@ RESULTS = {"PRM above ORM": (0.05, 0.02, 0.08), "the gap widens": (0.01, -0.02, 
 
 
 def test_doctests():
-    assert doctest.testmod(forest).failed == 0
+    assert doctest.testmod(claim_charts).failed == 0
 
 
 def test_claims_stand_in_their_order_with_mark_word_and_sentence():
-    shown = forest.differences(RESULTS, title="Three claims")
+    shown = claim_charts.differences(RESULTS, title="Three claims")
     line, *marked = shown.figure.data
     assert list(line.y) == [*RESULTS][::-1]
     assert set(line.x) == {0}
@@ -31,7 +31,7 @@ def test_claims_stand_in_their_order_with_mark_word_and_sentence():
 
 
 def test_its_static_picture_names_every_claim():
-    bundle = forest.differences(RESULTS)._repr_mimebundle_()
+    bundle = claim_charts.differences(RESULTS)._repr_mimebundle_()
     words = "".join(ET.fromstring(bundle["image/svg+xml"]).itertext())
     assert all(name in words for name in RESULTS)
     assert theme.PLOTLY in bundle
@@ -40,4 +40,4 @@ def test_its_static_picture_names_every_claim():
 @pytest.mark.parametrize("results", [{}, {"a": (1, 2)}])
 def test_messages(results):
     with pytest.raises(ValueError, match="three numbers; got"):
-        forest.differences(results)
+        claim_charts.differences(results)
