@@ -31,6 +31,8 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_labels_tiny.json": (
         "python scripts/benchmark_labels.py --threads 1 --clock cpu "
         "--json data/runs/benchmark_labels_tiny.json", 7),
+    "runs/benchmark_labels_tiny_2_threads.json": (
+        "python scripts/benchmark_labels.py --json data/runs/benchmark_labels_tiny_2_threads.json", 7),
     "runs/benchmark_labels_100m.json": (
         "python scripts/benchmark_labels.py --model 100m --traces 2 --generate 1 --textbook 2 --runs 3 "
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
