@@ -45,7 +45,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/measure_human_data.py FOLDER --prm prm --json data/runs/human_data.json", 0),
     "runs/surprise.json": ("python scripts/measure_surprise.py", 1),
     "runs/benchmark_search.json": (
-        "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 1 "
+        "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 3 "
         "--json data/runs/benchmark_search.json", 21),
     "runs/*": ("python scripts/evaluate_models.py", 1),
 }
