@@ -66,7 +66,8 @@ class PrefixMemory(StepScorer):
     """A PRM, or an ORM read at every step, as a `StepScorer` that reads no token twice.
 
     `usage` holds what it has cost, apart from the model's own. Calls from several threads take
-    turns. Changing the model's weights makes what is remembered wrong: `forget` it then.
+    turns. Changing the model's weights makes what is remembered wrong: `forget` it then; and
+    before measuring a search, whose tokens cost nothing where an earlier one has left them here.
 
     Args:
         verifier: a `PRM` or an `ORM`.

@@ -19,8 +19,8 @@ def accuracy_by_tokens(curves: Mapping[str, Any], *, title: str = "Equal compute
     """Accuracy against tokens a problem, with intervals, one line a strategy.
 
     Args:
-        curves: by name, `compute.Point`s in order of cost, or columns `tokens`, `mean`, `low`,
-            `high`, [P] each.
+        curves: by name, a `spending.Line`, or columns `tokens`, `mean`, `low`, `high`, [P]
+            each.
 
     Raises:
         ValueError: if a column is missing, or columns differ in length.

@@ -1,7 +1,8 @@
 """The threshold of a first-error rule, chosen on validation traces.
 
 Conventions of `rules`: the first step whose signal (for the rule "threshold", its score) lies
-below the threshold is named as the first error. Does not know whether the traces it is given were really held out.
+below the threshold is named as the first error. Does not know whether the traces it is given were
+really held out.
 """
 
 from collections.abc import Sequence

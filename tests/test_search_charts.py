@@ -2,7 +2,8 @@
 
 import pytest
 
-from prmlab import compute, scorers, search, search_charts, toys
+from prmlab import search, search_charts, spending, toys
+from prmlab.estimates import is_right
 
 POLICY, GIVEN = toys.ToyPolicy(0.6, 0.4), toys.make(6, length=3)
 
@@ -11,21 +12,13 @@ def metered(strategy, **sizes):
     return strategy(GIVEN, toys.Metered(POLICY), toys.Metered(toys.Values(POLICY)), **sizes)
 
 
-def test_points_say_accuracy_and_cost():
-    point = compute.point(metered(search.best_of_n, n_samples=4))
-    assert 0 <= point.low <= point.mean <= point.high <= 1 and point.mean <= point.held
-    assert point.finished == 1
-    [one] = search.best_of_n(GIVEN[0], toys.Metered(toys.ToyPolicy(1.0, 0.0)),
-                             toys.Metered(toys.Truth()), n_samples=4)
-    assert compute.point([one]).tokens == 4 * 3 + 3 and compute.right(one)
-    with pytest.raises(ValueError, match="tokens must have been counted"):
-        compute.point(search.best_of_n(GIVEN, POLICY, scorers.Constant()))
-
-
 def test_accuracy_against_tokens():
-    points = [compute.point(metered(search.best_of_n, n_samples=n)) for n in (1, 4, 16)]
+    runs = [metered(search.best_of_n, n_samples=n) for n in (1, 4, 16)]
+    points = spending.Spending([[is_right(run[i].best) for run in runs] for i in range(6)],
+                               [[run[i].cost.tokens for run in runs] for i in range(6)]).line()
+    assert points.tokens[1] == sum(r.cost.tokens for r in runs[1]) / 6
     figure = search_charts.accuracy_by_tokens({"PRM": points})
-    assert f"at {points[0].tokens:,.0f} tokens" in figure.alt and "95 %" in figure.alt
+    assert f"at {points.tokens[0]:,.0f} tokens" in figure.alt and "95 %" in figure.alt
     assert figure.figure.layout.xaxis.type == "log" and "<svg" in figure.svg()
     assert [int(t.replace(",", "")) for t in figure.figure.layout.xaxis.ticktext] == sorted(
         figure.figure.layout.xaxis.tickvals)

@@ -171,9 +171,10 @@ exercises.check("03", "step_loss", step_loss)
 # measure below. (The head it learned with is not kept: both begin with a fresh one.)
 #
 # The device is chosen for you: a GPU if there is one, and then three passes over
-# all the traces; on a CPU one pass over half of them. The four traces of a problem stay together in a
-# batch (`together=4`): what they begin with in common, the problem above all, is run
-# once for all four, forward and backward. The gradients are the same.
+# all the traces; on a CPU one pass over half of them. The four traces of a problem
+# stay together in a batch (`together=4`): what they begin with in common, the problem
+# above all, is run once for all four, forward and backward. The gradients are the
+# same.
 
 # %%
 on_gpu = torch.cuda.is_available()
