@@ -88,13 +88,16 @@ class Packed:
         found = found or forest(sequences)
         wanted = np.concatenate([path[list(a)] for path, a in zip(found.paths, at, strict=True)])
         self.computed, self.padding = len(found.ids), 0
-        rounds = [_Round([found.paths[i] for i in rows], found.shared[rows], device)
-                  for rows in _alike(found)]
+        self.rounds = [_Round([found.paths[i] for i in rows], found.shared[rows], device)
+                       for rows in _alike(found)]
+        asked = np.concatenate([one.asked for one in self.rounds])
+        real = np.flatnonzero(np.concatenate([one.real for one in self.rounds]))
         home = np.empty(len(found.ids), dtype=np.int64)
-        home[np.concatenate([one.asked for one in rounds])] = np.arange(len(home))
-        self.ids, self.positions, self.wanted, self.home = (
-            torch.from_numpy(x).to(device) for x in (found.ids, found.positions, wanted, home))
-        self.rounds = rounds
+        home[asked[real]] = real
+        self.ids, self.positions, self.wanted, self.home, self._asked, self._keys = (
+            torch.from_numpy(x).to(device) for x in (
+                found.ids, found.positions, wanted, home, asked,
+                np.concatenate([one.keys for one in self.rounds])))
 
     def hidden(self, body: PreTrainedModel) -> torch.Tensor:
         """The body's last hidden states at the wanted positions, trace by trace, [M, C]."""
@@ -106,34 +109,39 @@ class Packed:
     def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
                value: torch.Tensor, **rest: Any) -> torch.Tensor:
         """What each node sees along its trace, [1, N, heads, C]."""
-        seen = torch.cat([one.attend(module, query, key, value, **rest) for one in self.rounds])
+        spread = (_spread(query, self._asked), _spread(key, self._keys), _spread(value, self._keys))
+        parts = zip(self.rounds, *(x.split([getattr(one, size) for one in self.rounds])
+                                   for x, size in zip(spread, ("n_asked", "n_keys", "n_keys"),
+                                                      strict=True)), strict=True)
+        seen = torch.cat([one.attend(module, q, k, v, **rest) for one, q, k, v in parts])
         return seen.index_select(0, self.home)[None]
 
 
 class _Round:
     """Traces that attend in one call: queries of the nodes that each adds, keys of all it has.
 
-    Fields: `asked`, the nodes whose queries are asked, in the order of `attend`'s rows.
+    Fields: `asked`, the nodes whose queries are asked, in the order of `attend`'s rows, `real`,
+    which of them are there to be asked and not to fill up, and `keys`, the nodes that they see.
     """
 
     def __init__(self, paths: Sequence[np.ndarray], shared: np.ndarray, device):
-        own = [path[n:] for path, n in zip(paths, shared, strict=True)]
-        self.asked = np.concatenate(own)
-        (queries, real), (keys, _) = _table(own), _table(paths)
+        queries, real = _table([path[n:] for path, n in zip(paths, shared, strict=True)])
+        keys, _ = _table(paths)
+        self.asked, self.real, self.keys = (x.reshape(-1) for x in (queries, real, keys))
+        self.n_asked, self.n_keys = self.asked.size, self.keys.size
+        self._n = len(paths)
         see = np.arange(keys.shape[1]) <= (shared[:, None] + np.arange(queries.shape[1]))[..., None]
-        self._queries, self._keys, self._real = (
-            torch.from_numpy(x).to(device) for x in (queries, keys, np.flatnonzero(real)))
         self._causal = not shared.any()
         self._see = None if self._causal else torch.from_numpy(see[:, None]).to(device)
         self._masks: dict[torch.dtype, torch.Tensor] = {}
 
     def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
                value: torch.Tensor, **rest: Any) -> torch.Tensor:
-        """Of the nodes asked, [n, heads, C]."""
-        seen, _ = sdpa_attention_forward(
-            module, _spread(query, self._queries), _spread(key, self._keys),
-            _spread(value, self._keys), self._mask(query.dtype), is_causal=self._causal, **rest)
-        return seen.flatten(0, 1).index_select(0, self._real)
+        """Of the nodes asked, from states by node, [n * Q, heads, C] and [n * T, heads, C]."""
+        rows = (x.view(self._n, -1, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
+        seen, _ = sdpa_attention_forward(module, *rows, self._mask(query.dtype),
+                                         is_causal=self._causal, **rest)
+        return seen.flatten(0, 1)
 
     def _mask(self, dtype: torch.dtype) -> torch.Tensor | None:
         """What is added to the scores, [n, 1, Q, T]; None where it is the causal mask."""
@@ -194,10 +202,9 @@ class Gather(torch.autograd.Function):
 
 
 def _spread(states: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
-    """The states of these nodes, [1, heads, N, C] and [n, T] -> [n, heads, T, C]."""
-    flat = states[0].transpose(0, 1).flatten(1)
-    rows = Gather.apply(flat, nodes.reshape(-1))
-    return rows.view(*nodes.shape, states.shape[1], -1).transpose(1, 2)
+    """The states of these nodes, [1, heads, N, C] and [R] -> [R, heads, C]."""
+    flat = states[0].transpose(0, 1)
+    return Gather.apply(flat.flatten(1), nodes).view(-1, *flat.shape[1:])
 
 
 def _table(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:

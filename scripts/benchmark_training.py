@@ -1,34 +1,40 @@
-"""A PRM trained three ways: python scripts/benchmark_training.py --peer-python PYTHON [--json FILE].
+"""A PRM trained four ways: python scripts/benchmark_training.py --peer-python PYTHON [--json FILE].
 
 Same base, same labelled traces (8 a problem, sampled from the policy), same epochs, optimizer steps,
-AdamW, rate and clipping; each way is a process of its own.
+AdamW, rate and clipping; each training is a process of its own.
 
-    trl      TRL 1.13's PRMTrainer, the last there was: no gradient checkpointing, traces sorted by
-             length where that is faster, in the fastest of several batch sizes (gradients
-             accumulated to the same optimizer batch); tried first, on some of the traces
-    padded   the plain loop: shuffled, padded batches, forward, backward, step
-    ours     `training.fit_prm(together=8, optimizer=adamw)`
+    trl         TRL 1.13's PRMTrainer, the last there was: no gradient checkpointing, traces sorted by
+                length where that is faster, in the fastest of several batch sizes (gradients
+                accumulated to the same optimizer batch); tried first, on some of the traces
+    padded      the plain loop: shuffled, padded batches, forward, backward, step
+    ours        `training.fit_prm(together=8, optimizer=adamw)`: a problem's traces in one batch
+    ours apart  the same with together=1: a problem's traces wherever the order puts them
 
 TRL needs an environment of its own: one with torch and transformers as here, `trl==1.13.0` and
 `datasets`, named by --peer-python; without it that way is left out. Validation loss and first-error
-F1 (at 0.5, and at the best threshold) are of the same held-out traces by the same function. With
---clock cpu the processor's time counts: for a busy machine, with --threads 1. The time is that of
-training alone (TRL's without its tokenizing, the others' with it); memory is the process's peak.
+F1 (at 0.5, and at the best threshold) are of the same held-out traces by the same function. --seeds
+trainings of each way (another head, another order) tell a difference of ways from luck: it is shown
+with a 95 % t interval over seeds. With --clock cpu the processor's time counts: for a busy machine,
+with --threads 1. The time is that of training alone (TRL's without its tokenizing, the others' with
+it); memory is the process's peak, or the GPU's.
 
-    --shape tiny   from verifier-base, 1.5 M parameters
-    --shape 100m   random weights, 106 M parameters in SmolLM2-135M's shape
+    --shape tiny      from verifier-base, 1.5 M parameters
+    --shape 100m      random weights, 106 M parameters in SmolLM2-135M's shape
+    --precision bf16  products in bfloat16, of all ways
 """
 
 import argparse
 import json
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -41,19 +47,22 @@ from prmlab.rewards import PRM  # noqa: E402
 from prmlab.sampling import LocalPolicy  # noqa: E402
 from prmlab.traces import Trace  # noqa: E402
 
-SEED = 0
-TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32)]
+SEED = 0  # of the data; trainings have seeds 0, 1, ...
+TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32, 128)]
+T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}  # by the number of seeds
 SETTINGS = {"tiny": {"lr": 0.001, "warmup": 4}, "100m": {"lr": 0.0001, "warmup": 1}}
 
 
-def fresh(shape: str) -> PRM:
-    """The model that all ways begin with."""
-    if shape == "tiny":
-        return PRM.from_backbone("verifier-base", seed=SEED, device="cpu")
-    from record_gpu_training import smollm2_shape
+def fresh(options: argparse.Namespace) -> PRM:
+    """The model that all ways begin with: of one body, with the seed's head."""
+    base: dict = {"base": "verifier-base"}
+    if options.shape == "100m":
+        from record_gpu_training import smollm2_shape
 
-    return PRM.from_backbone(smollm2_shape(tokens.build(), seed=SEED), tokenizer=tokens.build(),
-                             seed=SEED)
+        base = {"base": smollm2_shape(tokens.build(), seed=SEED), "tokenizer": tokens.build()}
+    prm = PRM.from_backbone(base.pop("base"), seed=options.seed, **base)
+    prm.model.to(options.device)
+    return prm
 
 
 def sampled(n_problems: int, n_samples: int = 8) -> list[Trace]:
@@ -64,25 +73,28 @@ def sampled(n_problems: int, n_samples: int = 8) -> list[Trace]:
     return checker.labelled(t for row in rows for t in row if t.steps)
 
 
-def train_ours(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> None:
+def train_ours(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
+               together: int = 8) -> None:
     """`fit_prm`, traces of a problem together."""
-    for record in training.fit_prm(data, base=prm, epochs=options.epochs, seed=SEED, decay=1.0,
-                                   batch_size=options.batch_size, together=8, weight_decay=0.0,
-                                   optimizer=muon.adamw, device="cpu",
-                                   **SETTINGS[options.shape]):
+    for record in training.fit_prm(
+            data, base=prm, epochs=options.epochs, seed=options.seed, decay=1.0,
+            batch_size=options.batch_size, together=together, weight_decay=0.0,
+            optimizer=muon.adamw, device=options.device, precision=options.precision,
+            **SETTINGS[options.shape]):
         pass
-    print(f"ours: padding {record.padding:.1%}, distinct tokens "
+    print(f"padding {record.padding:.1%}, distinct tokens "
           f"{record.unique_tokens_per_s / record.tokens_per_s:.1%} of all", file=sys.stderr)
 
 
 def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> None:
     """The loop that one writes first."""
     model, n, step = prm.model.train(), options.batch_size, 0
+    half = options.precision == "bf16"
     optimizer = muon.adamw(model, lr=1.0, weight_decay=0.0)
     n_steps = options.epochs * -(-len(data) // n)
     for epoch in range(options.epochs):
         order = list(data)
-        Random(f"{SEED}/{epoch}").shuffle(order)
+        Random(f"{options.seed}/{epoch}").shuffle(order)
         for first in range(0, len(order), n):
             batch = order[first:first + n]
             encoded = [tokens.encode(prm.tokenizer, t) for t in batch]
@@ -94,7 +106,10 @@ def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -
                 labels[row, list(e.step_ends)] = torch.tensor([int(y >= 0) for y in trace.labels])
             optimizer.param_groups[0]["lr"] = training.learning_rate(
                 step, n_steps, decay=1.0, **SETTINGS[options.shape])
-            model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+            ids, mask, labels = (x.to(options.device) for x in (ids, mask, labels))
+            with torch.autocast(options.device, dtype=torch.bfloat16, enabled=half):
+                loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -118,8 +133,10 @@ def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
             train_sampling_strategy=sampling, num_train_epochs=options.epochs,
             learning_rate=settings["lr"], warmup_steps=settings["warmup"],
             lr_scheduler_type="linear", weight_decay=0.0, optim="adamw_torch_fused",
-            gradient_checkpointing=False, bf16=False, use_cpu=True, max_length=4096,
-            save_strategy="no", report_to=[], disable_tqdm=True, logging_steps=10**6, seed=SEED)
+            gradient_checkpointing=False, bf16=options.precision == "bf16",
+            use_cpu=options.device == "cpu", max_length=4096,
+            save_strategy="no", report_to=[], disable_tqdm=True, logging_steps=10**6,
+            seed=options.seed)
         trainer = PRMTrainer(model=prm.model, args=config, train_dataset=rows,
                              processing_class=prm.tokenizer)
         ours = {e.ids for e in tokens.encode_many(prm.tokenizer, data)}
@@ -134,12 +151,13 @@ def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
 def tuned_trl(data: Sequence[Trace], options: argparse.Namespace) -> list[dict]:
     """Seconds of each setting on some of the traces, the fastest first."""
     tried = [{"size": size, "sampling": how, "seconds": round(train_trl(
-        fresh(options.shape), data[:options.trial], options, size=size, sampling=how), 2)}
+        fresh(options), data[:options.trial], options, size=size, sampling=how), 2)}
         for size, how in TRIALS if size <= options.batch_size]
     return sorted(tried, key=lambda row: row["seconds"])
 
 
-WAYS: dict[str, Callable] = {"trl": train_trl, "padded": train_padded, "ours": train_ours}
+WAYS: dict[str, Callable] = {"trl": train_trl, "padded": train_padded, "ours": train_ours,
+                             "ours apart": partial(train_ours, together=1)}
 
 
 def clock_of(options: argparse.Namespace) -> Callable[[], float]:
@@ -151,34 +169,40 @@ def measure(options: argparse.Namespace) -> dict:
     """Train one way in this process; what it took and what came of it."""
     torch.set_num_threads(options.threads)
     clock = clock_of(options)
-    data, prm = list(traces.read_jsonl(options.data)), fresh(options.shape)
-    more = {}
-    if options.way == "trl":
+    data, prm = list(traces.read_jsonl(options.data)), fresh(options)
+    chosen = json.loads(options.chosen)
+    if options.way == "trl" and not chosen:
         tried = tuned_trl(data, options)
-        more = {"tried": tried, "size": tried[0]["size"], "sampling": tried[0]["sampling"]}
+        chosen = {"size": tried[0]["size"], "sampling": tried[0]["sampling"]}
+        return {"tried": tried, "chosen": chosen}
     n_tokens = sum(len(e.ids) for e in tokens.encode_many(prm.tokenizer, data)) * options.epochs
     began = clock()
-    chosen = {name: more[name] for name in ("size", "sampling") if more}
     spent = WAYS[options.way](prm, data, options, **chosen) or clock() - began
-    found = {**more, "seconds": round(spent, 2), "tokens_per_s": round(n_tokens / spent, 1),
-             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
-    if options.validate:
-        held_out = list(traces.read_jsonl(catalog.path("traces/validation.jsonl")))
-        held_out = held_out[:options.validate]
-        prm.model.eval()
-        first = [next((i for i, y in enumerate(t.labels) if y < 0), None) for t in held_out]
-        figures = training.step_figures(held_out)(prm)
-        best = thresholds.choose_threshold(prm.score(held_out), first)
-        found |= {"validation": {name: round(x, 4) for name, x in figures.items()},
-                  "f1 at the best threshold": round(best.f1, 4)}
-    return found
+    peak = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return {"seed": options.seed, "seconds": round(spent, 2),
+            "tokens_per_s": round(n_tokens / spent, 1), "peak_mb": round(peak),
+            **validated(prm, options.validate)}
 
 
-def spawn(way: str, options: argparse.Namespace, data: Path) -> dict:
+def validated(prm: PRM, n: int) -> dict:
+    """Figures on the first `n` validation traces; none for 0."""
+    if not n:
+        return {}
+    held_out = list(traces.read_jsonl(catalog.path("traces/validation.jsonl")))[:n]
+    prm.model.eval()
+    first = [next((i for i, y in enumerate(t.labels) if y < 0), None) for t in held_out]
+    figures = training.step_figures(held_out)(prm)
+    best = thresholds.choose_threshold(prm.score(held_out), first)
+    return {**{name: round(x, 4) for name, x in figures.items()}, "best f1": round(best.f1, 4)}
+
+
+def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: Path) -> dict:
     """`measure` in a process of its own."""
-    given = {"way": way, "data": data, "shape": options.shape, "epochs": options.epochs,
-             "threads": options.threads, "batch-size": options.batch_size, "clock": options.clock,
-             "validate": options.validate, "trial": options.trial}
+    given = {"way": way, "seed": seed, "chosen": json.dumps(chosen), "data": data} | {
+        name: getattr(options, name.replace("-", "_")) for name in (
+            "shape", "epochs", "threads", "batch-size", "clock", "validate", "trial", "device",
+            "precision")}
     python = options.peer_python if way == "trl" else sys.executable
     done = subprocess.run([python, __file__, *(x for name, value in given.items()
                                                for x in (f"--{name}", str(value)))],
@@ -193,26 +217,47 @@ def compare(options: argparse.Namespace, folder: Path) -> dict:
     data, made = folder / "data.jsonl", sampled(options.problems)
     traces.write_jsonl(data, made)
     ways = [way for way in WAYS if way != "trl" or options.peer_python]
-    with ThreadPoolExecutor(len(ways) if options.clock == "cpu" else 1) as pool:
-        found = dict(zip(ways, pool.map(lambda way: spawn(way, options, data), ways), strict=True))
+    tuned = spawn("trl", 0, {}, options, data) if options.peer_python else {"chosen": {}}
+    with ThreadPoolExecutor(2 if options.clock == "cpu" else 1) as pool:
+        jobs = {way: [pool.submit(spawn, way, seed, tuned["chosen"] if way == "trl" else {},
+                                  options, data) for seed in range(options.seeds)] for way in ways}
+        found = {way: [job.result() for job in row] for way, row in jobs.items()}
     n_steps = options.epochs * -(-len(made) // options.batch_size)
     return {"shape": options.shape, "traces": len(made), "labels": sum(len(t.steps) for t in made),
             "epochs": options.epochs, "steps": n_steps, "batch_size": options.batch_size,
-            "clock": options.clock, "threads": options.threads,
-            "settings": SETTINGS[options.shape], "ways": found}
+            "clock": options.clock, "threads": options.threads, "device": options.device,
+            "precision": options.precision, "settings": SETTINGS[options.shape], "trl": tuned,
+            "summary": {way: summary(rows, found["ours"]) for way, rows in found.items()},
+            "ways": found}
+
+
+def summary(rows: Sequence[dict], ours: Sequence[dict]) -> dict:
+    """Medians of speed and means of figures over the seeds; differences as ours less this way."""
+    found = {name: statistics.median(row[name] for row in rows)
+             for name in ("seconds", "tokens_per_s", "peak_mb")}
+    found["ours is faster by"] = round(statistics.median(
+        a["seconds"] / b["seconds"] for a, b in zip(rows, ours, strict=True)), 2)
+    for name in ("loss", "f1", "best f1") if "loss" in rows[0] else ():
+        gaps = [b[name] - a[name] for a, b in zip(rows, ours, strict=True)]
+        wide = (T_95[len(gaps)] * statistics.stdev(gaps) / len(gaps) ** 0.5
+                if len(gaps) > 1 else float("nan"))
+        found[name] = round(statistics.mean(row[name] for row in rows), 4)
+        found[f"ours less this: {name}"] = [round(statistics.mean(gaps) + x, 4)
+                                            for x in (0, -wide, wide)]
+    return found
 
 
 def table(found: dict) -> list[str]:
-    """A line a way, and how many times as fast ours is."""
-    ways = found["ways"]
-    lines = [f"{'':8}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'loss':>8}{'F1':>7}{'best F1':>9}"]
-    for way, row in ways.items():
-        figures = row.get("validation", {})
-        lines.append(f"{way:8}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}{row['peak_mb']:7,}"
-                     f"{figures.get('loss', float('nan')):8.3f}{figures.get('f1', 0):7.3f}"
-                     f"{row.get('f1 at the best threshold', 0):9.3f}")
-    return lines + [f"ours is {row['seconds'] / ways['ours']['seconds']:.1f} times as fast as {way}"
-                    for way, row in ways.items() if way != "ours"]
+    """A line a way: its medians and means, and what ours is beside it."""
+    lines = [f"{'':11}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'ours faster':>12}{'loss':>7}"
+             f"{'F1':>7}{'best F1':>9}   ours less this: loss"]
+    for way, row in found["summary"].items():
+        gap = row.get("ours less this: loss", [float("nan")] * 3)
+        lines.append(f"{way:11}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}"
+                     f"{row['peak_mb']:7,}{row['ours is faster by']:11.1f}x"
+                     f"{row.get('loss', 0):7.3f}{row.get('f1', 0):7.3f}{row.get('best f1', 0):9.3f}"
+                     f"   {gap[0]:+.3f} ({gap[1]:+.3f} to {gap[2]:+.3f})")
+    return lines
 
 
 def main() -> int:
@@ -221,15 +266,18 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=tuple(SETTINGS), default="tiny")
     parser.add_argument("--peer-python", help="the Python of an environment with trl==1.13.0")
-    parser.add_argument("--problems", type=int, default=64, help="8 traces each")
+    parser.add_argument("--problems", type=int, default=128, help="8 traces each")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32, help="traces an optimizer step")
     parser.add_argument("--trial", type=int, default=128, help="traces to choose TRL's settings on")
     parser.add_argument("--validate", type=int, default=400, help="held-out traces")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=5, choices=range(1, 9), metavar="1..8")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--json", type=Path, help="write what was found there, too")
-    for hidden, kind in (("way", str), ("data", Path)):
+    for hidden, kind in (("way", str), ("data", Path), ("seed", int), ("chosen", str)):
         parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
