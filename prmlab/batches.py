@@ -1,8 +1,11 @@
 """Which traces an optimizer step sees: an order that follows from the seed alone.
 
-A pool of many batches is sorted by length and cut into batches, whose order is random: traces of a
-batch are about as long. `together` traces of a problem stay neighbours, so that what they share is
-run once (`packing`). Resuming replays the order. Does not know what is learned from a trace.
+`together` traces of a problem stay neighbours, so that what they share is run once (`packing`). By
+length, a pool of many batches is sorted and cut into batches, whose order is random: traces of a
+batch are about as long, and little is padding. Where nothing is padded that only makes batches one
+of a kind: with 8 traces of a problem together, validation loss was 0.230 sorted and 0.222 unsorted
+(means of five trainings on 1,024 traces; 0.220 where every trace goes its own way).
+Resuming replays the order. Does not know what is learned from a trace.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,14 +19,15 @@ POOL = 64  # batches sorted by length together: they differ little inside, and t
 
 
 def batches(traces: Iterable[Trace], encode: Callable[[list[Trace]], list[Example]], *,
-            n_traces: int, epochs: int, batch_size: int, seed: int, together: int = 1
-            ) -> Iterator[list[Example]]:
+            n_traces: int, epochs: int, batch_size: int, seed: int, together: int = 1,
+            by_length: bool = True) -> Iterator[list[Example]]:
     """Every epoch's batches of `batch_size` examples; the last of an epoch may be smaller.
 
     Args:
         traces: a sequence, shuffled anew for each epoch, or an iterable in its own order.
         encode: makes an example of each trace.
         together: how many traces of a problem stay together, at most.
+        by_length: whether traces of a batch are about as long.
     """
     for epoch in range(epochs):
         rng = Random(f"{seed}/{epoch}")
@@ -31,7 +35,8 @@ def batches(traces: Iterable[Trace], encode: Callable[[list[Trace]], list[Exampl
         while pool := list(islice(source, POOL * batch_size)):
             made = encode(pool)
             groups = [made[first:last] for first, last in _runs(pool, together)]
-            groups.sort(key=lambda group: max(len(e.ids) for e in group))
+            if by_length:
+                groups.sort(key=lambda group: max(len(e.ids) for e in group))
             flat = [e for group in groups for e in group]
             cut = [flat[i:i + batch_size] for i in range(0, len(flat), batch_size)]
             rng.shuffle(cut)

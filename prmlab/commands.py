@@ -128,7 +128,7 @@ def train_prm(args: argparse.Namespace) -> int:
     neutral = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral]
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
-             "checkpoint_every", "validate_every", "patience", "tokens_at_once")
+             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled")
     records = training.fit_prm(
         traces.read_jsonl(args.data), base=args.base, neutral=neutral, validate=validate,
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
@@ -169,6 +169,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=int, help="stop after so many validations without a better F1")
     add("--tokens-at-once", type=int, help="a larger batch is run in parts: less memory")
     add("--precision", choices=("no", "bf16"), help="bf16 on a GPU by default")
+    add("--flex", dest="packed", action="store_const", const="flex", default=True,
+        help="FlexAttention under a block mask, for a GPU; with --compiled")
+    add("--compiled", action="store_true", help="compile the layers first: minutes, then faster")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
     add("--every", type=int, default=10, help="steps between lines of text (%(default)s)")

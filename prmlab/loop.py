@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,10 +23,10 @@ from accelerate.state import AcceleratorState
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prmlab import checkpoints, gauges, packing, tokens
+from prmlab import block_masks, checkpoints, gauges, packing, tokens
 from prmlab.batches import batches
 from prmlab.muon import Muon
-from prmlab.stepping import LossOf, Stepper, held_interrupt, seeded
+from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
 from prmlab.targets import Example, MakeExample
 from prmlab.traces import Trace
 from prmlab.validating import Validate, Watch
@@ -89,8 +90,8 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         n_skipped: int = 0, lr: float = 0.01, batch_size: int = 32, together: int = 1,
         warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
         optimizer: Callable[..., torch.optim.Optimizer] = Muon,
-        tokens_at_once: int | None = None, packed: bool = True, precision: str | None = None,
-        device: str | None = None, on_long: str = "error", checkpoint: Any = None,
+        tokens_at_once: int | None = None, packed: bool | str = True,
+        compiled: bool = False, precision: str | None = None, device: str | None = None, on_long: str = "error", checkpoint: Any = None,
         checkpoint_every: int = 500, validate: Validate | None = None,
         validate_every: int = 1000, patience: int | None = None, watch: str = "f1",
         separator: str = tokens.SEPARATOR) -> Iterator[Record]:
@@ -115,7 +116,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
     on_cpu = accelerator.device.type == "cpu"
     stepper = Stepper(accelerator, body, moved, loss_of, scales,
-                      tokens_at_once or (2**12 if on_cpu else 2**15), packed and _packable(body),
+                      tokens_at_once or (2**12 if on_cpu else 2**15), _rows(packed, body),
                       rounded)
     n_steps = epochs * math.ceil(count / batch_size)
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
@@ -128,11 +129,14 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     if place.finished:
         yield record(place.seen, rate=0.0)
         return
-    ordered = islice(batches(traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size,
-                             seed=seed, together=together), place.seen["step"], None)
+    ordered = islice(batches(
+        traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size, seed=seed,
+        together=together, by_length=together == 1 or stepper.rows is packing.Rows),
+        place.seen["step"], None)
     rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
-    yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
-                      partial(_validated, model, result, validate, validate_every, n_steps))
+    with block_masks.compiled(body) if compiled else nullcontext():
+        yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
+                          partial(_validated, model, result, validate, validate_every, n_steps))
 
 
 def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated
@@ -140,11 +144,14 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
     accelerator = stepper.accelerator
     with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
               unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
-        for step, batch in enumerate(ordered, start=place.seen["step"]):
+        for (step, batch), ready in ahead(
+                enumerate(ordered, start=place.seen["step"]),
+                lambda pair: stepper.prepare(pair[1], pair[0]),
+                background=accelerator.device.type == "cuda"):
             rate = rate_of(step)
             with held_interrupt() as asked:
                 with seeded(accelerator.device, seed, step, accelerator.process_index):
-                    done = stepper.step(batch, step, rate)
+                    done = stepper.step(ready, rate)
                 last = place.add(batch, done) == record.n_steps
                 figures = validated(step + 1)
                 if figures is not None:
@@ -250,12 +257,18 @@ def _precision(precision: str | None, device: torch.device) -> torch.dtype | Non
     return torch.bfloat16 if half else None
 
 
-def _packable(body: PreTrainedModel) -> bool:
+def _rows(packed: bool | str, body: PreTrainedModel) -> Callable:
+    """How ids become rows for this model; ValueError where it cannot be as asked."""
+    if packed not in (True, False, "flex"):
+        raise ValueError(f'packed must be True, False or "flex", got {packed!r}')
+    if packed == "flex":
+        packing.check(body, block_masks.Masked)
+        return block_masks.Masked
     try:
         packing.check(body)
     except ValueError:
-        return False
-    return True
+        return packing.Rows
+    return packing.pack if packed else packing.Rows
 
 
 def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, every: int,

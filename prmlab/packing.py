@@ -8,7 +8,7 @@ nodes as sums. A model that cannot be packed (`check` tells) takes `Rows`, padde
 Does not know what is learned at which token (`targets` does).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -95,13 +95,13 @@ class Packed:
         home = np.empty(len(found.ids), dtype=np.int64)
         home[asked[real]] = real
         self.ids, self.positions, self.wanted, self.home, self._asked, self._keys = (
-            torch.from_numpy(x).to(device) for x in (
+            moved(x, device) for x in (
                 found.ids, found.positions, wanted, home, asked,
                 np.concatenate([one.keys for one in self.rounds])))
 
     def hidden(self, body: PreTrainedModel) -> torch.Tensor:
         """The body's last hidden states at the wanted positions, trace by trace, [M, C]."""
-        with plugged(body):
+        with plugged(body, NAME, attention):
             states = body(input_ids=self.ids[None], position_ids=self.positions[None],
                           use_cache=False, packed=self).last_hidden_state
         return states[0].index_select(0, self.wanted)
@@ -132,7 +132,7 @@ class _Round:
         self._n = len(paths)
         see = np.arange(keys.shape[1]) <= (shared[:, None] + np.arange(queries.shape[1]))[..., None]
         self._causal = not shared.any()
-        self._see = None if self._causal else torch.from_numpy(see[:, None]).to(device)
+        self._see = None if self._causal else moved(see[:, None], device)
         self._masks: dict[torch.dtype, torch.Tensor] = {}
 
     def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
@@ -164,8 +164,8 @@ class Rows:
                  device: torch.device | str = "cpu"):
         ids, real = _table(sequences)
         wanted = [row * ids.shape[1] + i for row, a in enumerate(at) for i in a]
-        self.ids = torch.from_numpy(ids).to(device)
-        self.wanted = torch.tensor(wanted, dtype=torch.long, device=device)
+        self.ids = moved(ids, device)
+        self.wanted = moved(np.array(wanted, dtype=np.int64), device)
         self.computed, self.padding = ids.size, int((~real).sum())
 
     def hidden(self, body: PreTrainedModel) -> torch.Tensor:
@@ -240,23 +240,34 @@ def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
 
 
 @contextmanager
-def plugged(body: PreTrainedModel) -> Iterator[None]:
-    """The model attends by `attention` within."""
+def plugged(body: PreTrainedModel, name: str, function: Callable) -> Iterator[None]:
+    """The model attends by this function, of that name in transformers' table, within."""
     before = body.config._attn_implementation
-    AttentionInterface.register(NAME, attention)
-    body.set_attn_implementation(NAME)
+    AttentionInterface.register(name, function)
+    body.set_attn_implementation(name)
     try:
         yield
     finally:
         body.set_attn_implementation(before)
 
 
-def check(body: PreTrainedModel) -> None:
+def moved(array: np.ndarray, device: torch.device | str) -> torch.Tensor:
+    """A tensor there; to a GPU through pinned memory, so that the copy is not waited for."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if torch.device(device).type != "cuda":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def check(body: PreTrainedModel, kind: type | None = None) -> None:
     """That packed traces give this model's states: by its kind, and by a trial on a few ids.
 
     Raises:
         ValueError: if its layers do not attend to all that came before (sliding windows, states),
             or a packed trial differs from a padded one.
+
+    Args:
+        kind: what packs, `Packed` if not given.
     """
     name = type(body).__name__
     try:
@@ -271,8 +282,8 @@ def check(body: PreTrainedModel) -> None:
     body.eval()
     try:
         with torch.no_grad():
-            found, wanted = (kind(sequences, at, device=body.device).hidden(body).float()
-                             for kind in (Packed, Rows))
+            found, wanted = (rows(sequences, at, device=body.device).hidden(body).float()
+                             for rows in (kind or Packed, Rows))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"traces cannot be packed for {name}: {error}") from None
     finally:

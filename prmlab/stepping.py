@@ -8,8 +8,10 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +23,22 @@ from prmlab.targets import Example
 CHUNK = 2**24  # gradients summed over processes in one message
 # (hidden [M, C], targets [M], heads [M]) -> a loss for each target, [M]
 LossOf = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """This process's share of a batch, packed and on its device, in parts that fit.
+
+    Args:
+        number: the step it is for.
+        size: how many traces the whole batch has.
+        parts: rows to run, and of each of their targets: the target, its weight, its head.
+    """
+
+    number: int
+    size: int
+    parts: tuple[tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor], ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Stepper:
         loss_of: the loss of each target.
         scales: how much the mean loss of each head counts.
         tokens_at_once: about how many distinct tokens are run at once; a trace is never cut.
-        packed: whether what traces begin with in common is run once.
+        rows: how ids become rows: `packing.pack`, `packing.Rows` or `block_masks.Masked`.
         rounded: what the body's products are rounded to, such as bfloat16; None for not at all.
     """
 
@@ -51,32 +69,45 @@ class Stepper:
     loss_of: LossOf
     scales: Sequence[float]
     tokens_at_once: int
-    packed: bool
+    rows: Callable
     rounded: torch.dtype | None = None
 
-    def step(self, batch: Sequence[Example], number: int, rate: float) -> Done:
-        """Run step `number` and move the weights. ValueError if the loss is not a number."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("share", 1.0)
+    def prepare(self, batch: Sequence[Example], number: int) -> Ready:
+        """Pack the batch of step `number`; nothing of the model is touched, so that this may run
+        while the step before does. ValueError if it has no target."""
         totals = _totals(batch, len(self.scales))
         if not any(totals):
             raise ValueError(f"none of the {len(batch)} traces of step {number} has a target to "
                              "learn from; leave them out, or look at the function that makes them")
-        where, n = self.accelerator.device, self.accelerator.num_processes
-        own = split(batch, n, packed=self.packed)[self.accelerator.process_index]
-        found = torch.zeros(3, dtype=torch.float64, device=where)
-        parts = math.ceil(_size(own, self.packed) / self.tokens_at_once) if own else 0
-        for part in split(own, parts, packed=self.packed):
-            if part:
-                found += self._backward(part, totals)
+        packed, n = self.rows is not packing.Rows, self.accelerator.num_processes
+        own = split(batch, n, packed=packed)[self.accelerator.process_index]
+        n_parts = math.ceil(_size(own, packed) / self.tokens_at_once) if own else 0
+        scales = np.array([scale / total if total else 0.0 for scale, total in
+                           zip(self.scales, totals, strict=True)], dtype=np.float32)
+        return Ready(number, len(batch), tuple(
+            self._ready(part, scales) for part in split(own, n_parts, packed=packed) if part))
+
+    def _ready(self, part: Sequence[Example], scales: np.ndarray) -> tuple:
+        where = self.accelerator.device
+        targets, weights, heads = _flat(part)
+        rows = self.rows([e.ids for e in part], [e.at for e in part], device=where)
+        return rows, *(packing.moved(x, where) for x in (targets, weights * scales[heads], heads))
+
+    def step(self, ready: Ready, rate: float) -> Done:
+        """Run what is ready and move the weights. ValueError if the loss is not a number."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)
+        found = torch.zeros(3, dtype=torch.float64, device=self.accelerator.device)
+        for part in ready.parts:
+            found += self._backward(*part)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        if n > 1:
+        if self.accelerator.num_processes > 1:
             _sum_over_processes([found, *_gradients(parameters)])
         loss, computed, padding = found.tolist()
         if not math.isfinite(loss):
             self.optimizer.zero_grad(set_to_none=True)
-            raise ValueError(f"the loss of step {number} is {loss}; lower lr, or look at the "
-                             f"{len(batch)} traces of that batch")
+            raise ValueError(f"the loss of step {ready.number} is {loss}; lower lr, or look at the "
+                             f"{ready.size} traces of that batch")
         for group in self.optimizer.param_groups:
             if not group.get("muon"):
                 self.accelerator.clip_grad_norm_(group["params"], 1.0)
@@ -84,19 +115,37 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         return Done(loss, int(computed), int(padding))
 
-    def _backward(self, part: Sequence[Example], totals: Sequence[float]) -> torch.Tensor:
+    def _backward(self, rows: Any, targets: torch.Tensor, weights: torch.Tensor,
+                  heads: torch.Tensor) -> torch.Tensor:
         where = self.accelerator.device
-        kind = packing.pack if self.packed else packing.Rows
-        rows = kind([e.ids for e in part], [e.at for e in part], device=where)
-        targets, weights, heads = (torch.tensor(x, device=where) for x in _flat(part))
-        weights *= torch.tensor([scale / total if total else 0.0 for scale, total in
-                                 zip(self.scales, totals, strict=True)], device=where)[heads]
         with torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None):
             hidden = rows.hidden(self.body)
         loss = (weights * self.loss_of(hidden, targets, heads)).sum()
         self.accelerator.backward(loss)
-        return torch.stack([loss.detach().double(), *torch.tensor(
-            [rows.computed, rows.padding], dtype=torch.float64, device=where)])
+        counts = torch.tensor([rows.computed, rows.padding], dtype=torch.float64)
+        return torch.cat([loss.detach().double()[None], counts.to(where, non_blocking=True)])
+
+
+def ahead(items: Iterator[Made], make: Callable[[Made], Any], *, background: bool
+          ) -> Iterator[tuple[Made, Any]]:
+    """Each item with what `make` makes of it; in the background, the next while one is used.
+
+    Example:
+        >>> list(ahead(iter("ab"), str.upper, background=True))
+        [('a', 'A'), ('b', 'B')]
+    """
+    if not background:
+        yield from ((item, make(item)) for item in items)
+        return
+
+    def following() -> tuple[Made, Any] | None:
+        return next(((item, make(item)) for item in items), None)
+
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(following)
+        while (found := waiting.result()) is not None:
+            waiting = thread.submit(following)
+            yield found
 
 
 def split(batch: Sequence[Example], n: int, *, packed: bool = True) -> list[list[Example]]:

@@ -11,7 +11,10 @@ Options of all three:
     lr, warmup, decay: peak rate, steps over which it rises, last share of steps over which it falls.
     optimizer, weight_decay: a function of model, `lr` and `weight_decay`: `Muon`, `muon.adamw`.
     tokens_at_once: about how many distinct tokens are run at once; a larger batch is run in parts.
-    packed, precision, device: False for padded rows; "bf16" (on a GPU by default) or "no"; "cpu".
+    packed: what traces begin with in common is run once; False for padded rows, "flex" for one row
+        under a block mask (`block_masks`), for a GPU and with `compiled`.
+    compiled: whether the layers are compiled first (minutes; needs a C++ compiler).
+    precision, device: "bf16" (on a GPU by default) or "no"; "cpu".
     on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
     checkpoint, checkpoint_every: a folder (resumes from it if it holds one), and steps.
     validate, validate_every: a function of the model that returns figures, such as

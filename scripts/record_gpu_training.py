@@ -6,8 +6,12 @@ recorded is speed, and that the loop learns at this size. Traces are labelled by
 that a million steps take no sampling: solutions of the built-in families, --together of each
 problem, all but one of them with a slip from some step on; steps from the slip on are wrong.
 
+Every way of running a batch is tried first for a few steps, and the fastest is kept: distinct tokens
+gathered for attention, distinct tokens under a block mask with compiled layers, padded rows.
+
     --steps       labelled steps to train on (1,000,000)
     --shape       135m, or tiny for a trial on a CPU
+    --ways        those to try
     --seconds     stop after this long, and record what came until then
 """
 
@@ -21,6 +25,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 import transformers
@@ -33,6 +38,8 @@ from prmlab.rewards import PRM  # noqa: E402
 from prmlab.traces import Trace  # noqa: E402
 
 SEED = 0
+WAYS: dict[str, dict[str, Any]] = {"gathered": {"packed": True}, "padded": {"packed": False},
+                                   "block mask": {"packed": "flex", "compiled": True}}
 
 
 def smollm2_shape(tokenizer, *, seed: int, tiny: bool = False) -> LlamaForCausalLM:
@@ -75,21 +82,57 @@ def material(n_steps: int, together: int, *, split: str) -> Iterator[Trace]:
         seed += 1
 
 
+def fresh(options: argparse.Namespace) -> PRM:
+    """The PRM to begin with."""
+    tokenizer = tokens.build()
+    lm = smollm2_shape(tokenizer, seed=SEED, tiny=options.shape == "tiny")
+    return PRM.from_backbone(lm, tokenizer=tokenizer, seed=SEED)
+
+
+def fitted(options: argparse.Namespace, made: Sequence[Trace], way: str, prm: PRM, **more: Any
+           ) -> Iterator[training.Record]:
+    """The training's records."""
+    optimizer = {"muon": muon.Muon, "adamw": muon.adamw}[options.optimizer]
+    return training.fit_prm(
+        made, base=prm, seed=SEED, lr=options.lr, warmup=options.warmup, decay=0.9,
+        batch_size=options.batch_size, together=options.together, optimizer=optimizer,
+        tokens_at_once=options.tokens_at_once, device=options.device, **WAYS[way], **more)
+
+
+def tried(options: argparse.Namespace, made: Sequence[Trace]) -> dict[str, dict]:
+    """Speed of each way over `--trial` steps, or what kept it from running."""
+    found = {}
+    for way in options.ways:
+        some, speeds, began = made[:options.trial * options.batch_size], [], time.perf_counter()
+        try:
+            for one in fitted(options, some, way, fresh(options)):
+                speeds.append((one.step, one.tokens, time.perf_counter()))
+        except (RuntimeError, ValueError) as error:  # dynamo's and the device's are RuntimeErrors
+            found[way] = {"error": str(error).splitlines()[0][:300]}
+        else:
+            found[way] = {"steady tokens_per_s": round(steady(speeds)),
+                          "distinct": round(one.unique_tokens_per_s / one.tokens_per_s, 4),
+                          "padding": round(one.padding, 4), "memory_mb": round(one.memory_mb),
+                          "seconds to the first step": round(speeds[0][2] - began, 1)}
+        print(way, json.dumps(found[way]), file=sys.stderr, flush=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+    return found
+
+
 def record(options: argparse.Namespace) -> dict:
     """Train, and keep what the records say."""
     made = list(material(options.steps, options.together, split="train"))
     held_out = list(material(2_000 if options.shape == "135m" else 100, 4, split="validation"))
-    tokenizer = tokens.build()
-    lm = smollm2_shape(tokenizer, seed=SEED, tiny=options.shape == "tiny")
-    prm = PRM.from_backbone(lm, tokenizer=tokenizer, seed=SEED)
-    optimizer = {"muon": muon.Muon, "adamw": muon.adamw}[options.optimizer]
+    ways = tried(options, made)
+    best = max(ways, key=lambda way: ways[way].get("steady tokens_per_s", -1))
+    if "error" in ways[best]:
+        raise SystemExit(f"none of the ways ran: {ways}")
+    prm, n_steps = fresh(options), math.ceil(len(made) / options.batch_size)
     curve, began, speeds, last = [], time.perf_counter(), [], None
-    n_steps = math.ceil(len(made) / options.batch_size)
-    for one in training.fit_prm(
-            made, base=prm, seed=SEED, lr=options.lr, warmup=options.warmup, decay=0.9,
-            batch_size=options.batch_size, together=options.together, optimizer=optimizer,
-            tokens_at_once=options.tokens_at_once, device=options.device,
-            validate=training.step_figures(held_out), validate_every=max(1, n_steps // 5)):
+    for one in fitted(options, made, best, prm, validate=training.step_figures(held_out),
+                      validate_every=max(1, n_steps // 5)):
         speeds.append((one.step, one.tokens, time.perf_counter()))
         if one.step % max(1, n_steps // 200) == 0 or one.validation:
             curve.append({k: v for k, v in one.to_dict().items() if v is not None})
@@ -97,14 +140,17 @@ def record(options: argparse.Namespace) -> dict:
         last = one
         if options.seconds and time.perf_counter() - began > options.seconds:
             break
+    speed, n = steady(speeds), gauges.matrix_parameters(prm.model)
     return {"shape": options.shape, "parameters": prm.model.num_parameters(),
-            "matrix parameters": gauges.matrix_parameters(prm.model), "traces": len(made),
+            "matrix parameters": n, "traces": len(made),
             "labels": sum(len(t.steps) for t in made), "optimizer": options.optimizer,
             "arguments": {"lr": options.lr, "batch_size": options.batch_size,
                           "together": options.together, "warmup": options.warmup,
                           "tokens_at_once": options.tokens_at_once},
-            "seconds": round(time.perf_counter() - began, 1),
-            "steady tokens_per_s": round(steady(speeds)), "last": last.to_dict(), "curve": curve}
+            "ways": ways, "way": best, "seconds": round(time.perf_counter() - began, 1),
+            "steady tokens_per_s": round(speed), "steady share of peak": gauges.share_of_peak(
+                n, speed * last.unique_tokens_per_s / last.tokens_per_s, prm.model.device),
+            "last": last.to_dict(), "curve": curve}
 
 
 def steady(speeds: Sequence[tuple[int, int, float]]) -> float:
@@ -131,7 +177,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--shape", choices=("135m", "tiny"), default="135m")
     parser.add_argument("--together", type=int, default=8)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=1024)
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
+    parser.add_argument("--trial", type=int, default=12, help="steps to try each way for")
     parser.add_argument("--tokens-at-once", type=int, default=2**15)
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default="adamw")
     parser.add_argument("--lr", type=float, default=0.0005)
@@ -145,7 +193,8 @@ def main() -> int:
     out = options.json or Path(__file__).resolve().parent.parent / "data/runs/gpu_training.json"
     out.write_text(json.dumps(found, indent=1, default=str) + "\n")
     print(f"{found['labels']:,} labelled steps in {found['seconds']:.0f} s, "
-          f"{found['steady tokens_per_s']:,} tokens/s, share of peak {found['last']['peak_share']}")
+          f"{found['steady tokens_per_s']:,} tokens/s by {found['way']}, share of peak "
+          f"{found['steady share of peak']}")
     return 0
 
 

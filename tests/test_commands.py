@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from prmlab import __main__, problems, traces
 from prmlab.traces import Trace
@@ -97,3 +99,25 @@ def test_the_doctor_starts_where_nothing_is_installed():
     code = "import sys, prmlab.__main__; print({'numpy', 'torch', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_launched_on_two_processes_the_prm_is_that_of_one(folder):
+    """`accelerate launch` itself; only the first process writes."""
+    train = ("train-prm", "traces.jsonl", "--base", "lm", "--batch-size", 4, "--warmup", 1,
+             "--json", "--device", "cpu")
+    labelled = prmlab("label", "sampled.jsonl", "traces.jsonl", cwd=folder)
+    assert labelled.returncode == 0, labelled.stderr
+    one = records(prmlab(*train, "--out", "one", cwd=folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+         "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+         "-m", "prmlab", *map(str, train), "--out", "two"],
+        cwd=folder, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    two = records(done)
+    assert [r.get("step") for r in two] == [r.get("step") for r in one] == [1, 2, 3, None]
+    assert two[2]["loss"] == pytest.approx(one[2]["loss"], rel=1e-4)
+    a, b = (load_file(folder / name / "model.safetensors") for name in ("one", "two"))
+    assert a.keys() == b.keys()
+    for name, weight in a.items():
+        assert torch.allclose(weight.float(), b[name].float(), rtol=1e-2, atol=1e-3), name
