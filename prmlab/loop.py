@@ -104,6 +104,9 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     if patience and validate is None:
         raise ValueError("patience needs validate, a function whose figures say when to stop; "
                          "pass for example validate=step_figures(held_out)")
+    if compiled and packed is True:
+        raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
+                         "another graph for every batch")
     encode = _encoder(tokenizer, example, separator, body)
     traces, n_too_long = _fitting(traces, encode, on_long)
     count = len(traces) if n_traces is None else n_traces

@@ -108,3 +108,5 @@ def test_a_prm_trained_under_block_masks_is_the_packed_one():
         assert torch.allclose(ours, weights[True][name], atol=1e-3), name
     with pytest.raises(ValueError, match='True, False or "flex"'):
         next(training.fit_prm(labelled_traces, base=prm, packed="dense"))
+    with pytest.raises(ValueError, match='compiled needs packed="flex"'):
+        next(training.fit_prm(labelled_traces, base=prm, compiled=True))

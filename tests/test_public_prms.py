@@ -1,5 +1,6 @@
 """Public PRMs against their publishers' own few lines, on tiny random models of the same kind."""
 
+import copy
 import json
 from functools import cache
 
@@ -471,6 +472,32 @@ def test_causal_lms_are_known_by_name(name, folder, tmp_path):
     with pytest.raises(ValueError, match="must be a ...ForTokenClassification"):
         PRM.load(tmp_path / "mine")
     assert close(type(ours).load(tmp_path / "mine", device="cpu").score(TRACES), ours.score(TRACES))
+
+
+def test_rlhflow_as_process_bench_asks_it():
+    """Its loop: one generated token a step, until one is not "+"."""
+    base, tokenizer = llama()
+    model = copy.deepcopy(base)
+    plus = tokenizer.encode("+")[-1]
+    scorer, first = RLHFlow(model, tokenizer, as_process_bench=True), set()
+    states = torch.cat([hidden_of(model, e.ids)[list(e.step_ends)] for e in scorer.encode(TRACES)])
+    own, middle = states[0], states.mean(0)
+    model.lm_head.weight.data.zero_()  # "+" is said where its own logit is above 0: of some steps
+    model.lm_head.weight.data[plus] = own - middle * (own @ middle) / (middle @ middle)
+    for t, scores in zip(TRACES, scorer.score(TRACES), strict=True):
+        assert set(scores) <= {0.0, 1.0}
+        talk = []
+        for i, step in enumerate(t.steps):
+            talk += [{"role": "user", "content": step if i else f"{t.problem.text}\n\n{step}"},
+                     {"role": "assistant", "content": "+"}]
+            ids = tokenizer.apply_chat_template(talk, return_dict=False)
+            said = logits_of(model, ids[:-2])[-1].argmax().item() == plus  # one word, greedily
+            assert said == scores[i]
+            first.add(said)
+            if not said:
+                break
+    assert first == {True, False}
+    assert scorer.fingerprint != RLHFlow(model, tokenizer).fingerprint
 
 
 @pytest.mark.parametrize(("name", "made_of"), [

@@ -96,14 +96,42 @@ class RLHFlow(_PlusMinus):
     where the answer is about to be said, one id before "+". Every answer given is "+", also behind
     a step that is wrong: the whole trace takes one pass.
 
-    Source: Xiong et al. 2024, RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py.
+    Args:
+        as_process_bench: as ProcessBench asks these models: a blank line between the problem and
+            step 1, and of each answer only whether "+" is what the model would say first of all
+            its words. Scores are 0 or 1; up to the first 0 they are those of its loop, which
+            stops there.
+
+    Source: Xiong et al. 2024, RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py; Zheng et al.
+    2024, ProcessBench, arXiv:2412.06559, run_eval_prm_rlhflow.py.
     """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
+                 as_process_bench: bool = False, **options: Any):
+        super().__init__(model, tokenizer, **options)
+        self._hard = as_process_bench
+
+    @property
+    def head(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From hidden states to the logits of the tags, or to whether "+" is the likeliest word."""
+        if not self._hard:
+            return super().head
+        output, plus = self.model.get_output_embeddings(), self.columns[0]
+        return lambda hidden: (output(hidden).argmax(-1, keepdim=True) == plus).float()
+
+    def _chances(self, read: np.ndarray) -> np.ndarray:
+        return read[:, 0].astype(float) if self._hard else super()._chances(read)
+
+    @property
+    def settings(self) -> list[Any]:
+        """The convention's name, and whether it is ProcessBench's."""
+        return [*super().settings, *(["ProcessBench"] if self._hard else [])]
 
     def pieces(self, trace: Trace) -> list[Piece]:
         """The trace as a dialogue."""
-        turns = []
+        turns, between = [], "\n\n" if self._hard else " "
         for i, step in enumerate(trace.steps):
-            said = step.strip() if i else f"{trace.problem.text.strip()} {step.strip()}"
+            said = step.strip() if i else f"{trace.problem.text.strip()}{between}{step.strip()}"
             turns += [("user", [Piece(said.strip(), of_prompt=not i)]),
                       ("assistant", [Piece("", ends_step=True), Piece("+")])]
         return tokens.chat_pieces(self.tokenizer, turns)
