@@ -122,9 +122,10 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
                       tokens_at_once or (2**12 if on_cpu else 2**15), _rows(packed, body),
                       rounded)
     n_steps = epochs * math.ceil(count / batch_size)
+    by_length = together == 1 or stepper.rows is packing.Rows
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
                 "warmup": warmup, "decay": decay, "weight_decay": weight_decay,
-                "together": together, "optimizer": optimizer.__name__}
+                "together": together, "by_length": by_length, "optimizer": optimizer.__name__}
     place = _Place(model, moved, settings, checkpoint, Watch(watch, patience) if patience else None,
                    accelerator.is_main_process)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
@@ -134,7 +135,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         return
     ordered = islice(batches(
         traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size, seed=seed,
-        together=together, by_length=together == 1 or stepper.rows is packing.Rows),
+        together=together, by_length=by_length),
         place.seen["step"], None)
     rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
     with block_masks.compiled(body) if compiled else nullcontext():

@@ -226,6 +226,18 @@ def test_together_changes_the_order_and_nothing_else(policy, tokenizer, traces):
     assert shares[3] < 0.6 < shares[1] + 0.2
 
 
+def test_a_run_in_another_order_is_not_gone_on_with(policy, tokenizer, traces, tmp_path):
+    """Padded batches are of one length, packed ones of a problem's traces in any order."""
+    def begin(**options):
+        prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
+        next(training.fit_prm(traces, base=prm, batch_size=6, together=3, device="cpu",
+                              checkpoint=tmp_path / "run", checkpoint_every=1, **options))
+
+    begin()
+    with pytest.raises(ValueError, match="by_length: False there, True now"):
+        begin(packed=False)
+
+
 TWO = """
 import os, sys
 import torch
