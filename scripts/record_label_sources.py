@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -40,32 +41,32 @@ AGGREGATES = ("product", "min", "last", "mean")
 KEPT = ROOT / "runs" / "label_sources"
 
 
-def stored(name: str, make: Callable[[], dict]) -> dict:
+def stored(kept: Path, name: str, make: Callable[[], dict]) -> dict:
     """What `make` gives, kept in a file of that name, so that it is made once."""
-    path = KEPT / f"{name}.json"
+    path = kept / f"{name}.json"
     if not path.exists():
         path.with_suffix(".part").write_text(json.dumps(make()))
         path.with_suffix(".part").replace(path)
     return json.loads(path.read_text())
 
 
-def labelled(name: str, data: Sequence[Trace]) -> tuple[list[Labelled], float]:
+def labelled(name: str, data: Sequence[Trace], kept: Path = KEPT) -> tuple[list[Labelled], float]:
     """The traces labelled by a model, and the seconds of one core that it took."""
     def run() -> dict:
         began = time.process_time()
         if name == "judge":
             rows = labels.judge(data, PRM.load(MODELS / "prm-large"),
-                                journal=KEPT / f"{name}.jsonl")
+                                journal=kept / f"{name}.jsonl")
         else:
             policy = LocalPolicy.load(MODELS / name, max_new_tokens=160)
             rows = labels.monte_carlo(data, policy, n_rollouts=N_ROLLOUTS, seed=SEED,
-                                      journal=KEPT / f"{name}.jsonl")
+                                      journal=kept / f"{name}.jsonl")
         return {"rows": [row.to_dict() for row in rows],
                 "seconds": time.process_time() - began}
 
-    kept = stored(name, run)
-    return ([Labelled.from_dict(t, row) for t, row in zip(data, kept["rows"], strict=True)],
-            kept["seconds"])
+    found = stored(kept, name, run)
+    return ([Labelled.from_dict(t, row) for t, row in zip(data, found["rows"], strict=True)],
+            found["seconds"])
 
 
 def sources(data: Sequence[Trace]) -> dict[str, dict]:
@@ -130,10 +131,11 @@ def trained(rows: Sequence[Labelled], kind: str, *, seed: int, lr: float, held_o
             "scores": [[round(float(x), 6) for x in s] for s in record.model.score(test.flat)]}
 
 
-def run(name: str, source: dict, seed: int, lr: float, held_out: Sampled, test: Sampled) -> dict:
+def run(name: str, source: dict, seed: int, lr: float, held_out: Sampled, test: Sampled,
+        kept: Path = KEPT) -> dict:
     """One training, made once."""
     file = f"{name}-{seed}-{lr}".replace(", ", "-").replace(" ", "-").lower()
-    found = stored(file, lambda: trained(source["rows"], source["kind"], seed=seed, lr=lr,
+    found = stored(kept, file, lambda: trained(source["rows"], source["kind"], seed=seed, lr=lr,
                                          held_out=held_out, test=test))
     print(f"{name}, seed {seed}, rate {lr}: validation F1 {found['validation f1']}, "
           f"{found['seconds']} s", flush=True)

@@ -525,12 +525,14 @@ def told(row):
     right, wrong = row.get("right", {}), row.get("wrong", {})
     return {"problem": row["problem"], "cause": row["cause"],
             "round": f"{row['round']} of {row['rounds']}",
-            "last right step": right.get("step", ""), "its total": right.get("total"),
+            "last right step": right.get("step", ""),
+            "its total": f"{right['total']:.3f}" if right else "",
             "preferred wrong step": wrong.get("step", ""),
-            "its score": wrong.get("step_score"), "verdict": row["reason"]}
+            "its score": f"{wrong['step_score']:.3f}" if wrong else "",
+            "verdict": row["reason"]}
 
 with pd.option_context("display.max_colwidth", 60):
-    display(pd.DataFrame([told(row) for row in hurt]).fillna(""))
+    display(pd.DataFrame([told(row) for row in hurt]))
 
 # %% [markdown]
 # ### Fooled early
