@@ -8,8 +8,8 @@ afford and a GPU cannot: `compiled` is its other half. On a CPU it has no backwa
 through a dense mask there: right, and slow. Does not know what is learned at a token.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,10 @@ def attention(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
     return seen.transpose(1, 2).contiguous(), None
 
 
-@contextmanager
-def compiled(body: PreTrainedModel, **options: Any) -> Iterator[None]:
-    """Within, each layer of the model runs compiled: one graph serves all, so it is made once.
+def compiled(body: PreTrainedModel, **options: Any) -> Callable[[], AbstractContextManager]:
+    """Makes contexts within which each layer of the model runs compiled; outside, as ever.
+
+    One graph serves all layers and all sizes, so it is made once, at the first run.
 
     Args:
         options: of `torch.compile`.
@@ -118,10 +119,16 @@ def compiled(body: PreTrainedModel, **options: Any) -> Iterator[None]:
     if layers is None:
         raise ValueError(f"{type(body).__name__} has no list of layers to compile; leave compiled "
                          "at False")
-    for layer in layers:
-        layer.forward = torch.compile(layer.forward, **{"dynamic": True} | options)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.forward
+    made = [torch.compile(layer.forward, **{"dynamic": True} | options) for layer in layers]
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        for layer, forward in zip(layers, made, strict=True):
+            layer.forward = forward
+        try:
+            yield
+        finally:
+            for layer in layers:
+                del layer.forward
+
+    return within

@@ -76,7 +76,8 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
         Its position, and the weights that were saved as `best`.
 
     Raises:
-        ValueError: if the checkpoint was made with other settings (each is named) or is damaged.
+        ValueError: if the checkpoint was made with other settings (each is named) or for another
+            model, or is damaged.
     """
     found = _found(folder)
     if not found:
@@ -96,6 +97,13 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
     if differ:
         raise ValueError(f"the checkpoint {newest} belongs to another run ({'; '.join(differ)}); "
                          "use the same settings to resume, or another folder")
+    own = dict(model.named_parameters())
+    other = [name for name in sorted({*own, *weights}) if name not in own or name not in weights
+             or own[name].shape != weights[name].shape]
+    if other:
+        raise ValueError(f"the checkpoint {newest} is of another model ({len(other)} tensors "
+                         f"differ, {other[0]} first); begin with the same base, or use another "
+                         "folder")
     model.load_state_dict(weights, strict=False)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in flat.items():

@@ -123,8 +123,9 @@ def train_prm(args: argparse.Namespace) -> int:
 
     validate = None
     if args.validation:
-        validate = training.step_figures(traces.read_jsonl(args.validation),
-                                         label_kind=args.label_kind)
+        validate = training.step_figures(_labelled(args.validation), label_kind=args.label_kind)
+    if args.compiled and args.packed is True:
+        raise ValueError("--compiled needs --flex: without it every batch is another graph")
     neutral = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral]
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
@@ -211,6 +212,9 @@ def evaluate(args: argparse.Namespace) -> int:
 
     prm = PRM.load(args.prm, device=args.device)
     data, threshold = _labelled(args.data), args.threshold
+    if any(y is not None and 0 < y < 1 for t in data for y in t.labels):
+        raise ValueError(f"{args.data} has soft labels; evaluate compares with hard ones, +1, 0, -1 "
+                         "(prmlab label --kind hard)")
     if args.choose_on:
         other = _labelled(args.choose_on)
         threshold = thresholds.choose_threshold(prm.score(other), _first_errors(other)).threshold

@@ -104,8 +104,10 @@ def round_seed(seed: int, round: int) -> int:
 
 
 def tokens_of(model: Any) -> int | None:
-    """Tokens that a model has run so far by its `usage`; None if it does not count them."""
-    return getattr(getattr(model, "usage", None), "policy_tokens", None)
+    """Tokens that a policy, or else a scorer, has run so far by its `usage`; None if it does not
+    count them."""
+    usage = getattr(model, "usage", None)
+    return getattr(usage, "policy_tokens", getattr(usage, "scorer_tokens", None))
 
 
 def chance_above(threshold: float, n_right: int, n: int) -> float:

@@ -1,12 +1,14 @@
 """What training does to the hardware: memory, and the share of a device's peak it reaches."""
 
 import os
+import re
 
 import torch
 
 # Dense bf16 products without sparsity, FLOP/s, from the makers' data sheets.
-PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "GH200": 989e12,
-         "A100": 312e12, "L40S": 362e12, "A10G": 70e12, "A10": 125e12, "L4": 121e12}
+PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12,
+         "GH200": 989e12, "A100": 312e12, "L40S": 362e12, "L40": 181e12, "A10G": 70e12,
+         "A10": 125e12, "L4": 121e12}
 
 
 def memory_mb(device: torch.device) -> float:
@@ -27,7 +29,7 @@ def peak_of(name: str) -> float | None:
         >>> peak_of("NVIDIA H100 80GB HBM3"), peak_of("AMD EPYC")
         (989000000000000.0, None)
     """
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    return next((peak for words, peak in PEAKS.items() if re.search(rf"\b{words}\b", name)), None)
 
 
 def matrix_parameters(model: torch.nn.Module) -> int:

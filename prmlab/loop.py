@@ -4,9 +4,11 @@ Accelerate places things: under `accelerate launch` every process takes its shar
 gradients are added up, which is the whole batch's gradient whatever their number. A checkpoint is
 safetensors and JSON, no pickles: model, optimizer, position. Resuming replays the order of batches,
 which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
-weights. Ctrl-C waits for the step to end and leaves a checkpoint. Does not know what is learned.
+weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of its own). Ctrl-C
+waits for the step to end and leaves a checkpoint. Does not know what is learned.
 """
 
+import hashlib
 import math
 import os
 import time
@@ -90,9 +92,9 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         n_skipped: int = 0, lr: float = 0.01, batch_size: int = 32, together: int = 1,
         warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
         optimizer: Callable[..., torch.optim.Optimizer] = Muon,
-        tokens_at_once: int | None = None, packed: bool | str = True,
-        compiled: bool = False, precision: str | None = None, device: str | None = None, on_long: str = "error", checkpoint: Any = None,
-        checkpoint_every: int = 500, validate: Validate | None = None,
+        tokens_at_once: int | None = None, packed: bool | str = True, compiled: bool = False,
+        precision: str | None = None, device: str | None = None, on_long: str = "error",
+        checkpoint: Any = None, checkpoint_every: int = 500, validate: Validate | None = None,
         validate_every: int = 1000, patience: int | None = None, watch: str = "f1",
         separator: str = tokens.SEPARATOR) -> Iterator[Record]:
     """Train `model`, whose `body` gives hidden states; options as for `training.fit_prm`.
@@ -107,6 +109,8 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     if compiled and packed is True:
         raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
                          "another graph for every batch")
+    if epochs > 1 and not isinstance(traces, Sequence):
+        raise ValueError(f"{epochs} epochs need a sequence of traces: an iterable is read once")
     encode = _encoder(tokenizer, example, separator, body)
     traces, n_too_long = _fitting(traces, encode, on_long)
     count = len(traces) if n_traces is None else n_traces
@@ -118,19 +122,25 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     model.to(accelerator.device)
     moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
     on_cpu = accelerator.device.type == "cpu"
+    rows = _rows(packed, body)
     stepper = Stepper(accelerator, body, moved, loss_of, scales,
-                      tokens_at_once or (2**12 if on_cpu else 2**15), _rows(packed, body),
-                      rounded)
+                      tokens_at_once or (2**12 if on_cpu else 2**15), rows, rounded,
+                      block_masks.compiled(body) if compiled else nullcontext)
     n_steps = epochs * math.ceil(count / batch_size)
-    by_length = together == 1 or stepper.rows is packing.Rows
+    by_length = rows is packing.Rows or rows is packing.pack and together == 1
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
                 "warmup": warmup, "decay": decay, "weight_decay": weight_decay,
-                "together": together, "by_length": by_length, "optimizer": optimizer.__name__}
+                "together": together, "by_length": by_length, "optimizer": optimizer.__name__,
+                "scales": list(scales), "separator": separator, "precision": str(rounded),
+                "examples": _digest(traces, encode) if checkpoint else None} | (
+        {"patience": patience, "watch": watch, "validate_every": validate_every}
+        if patience else {})
     place = _Place(model, moved, settings, checkpoint, Watch(watch, patience) if patience else None,
                    accelerator.is_main_process)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
                        n_skipped, n_too_long, result)
     if place.finished:
+        model.eval()
         yield record(place.seen, rate=0.0)
         return
     ordered = islice(batches(
@@ -138,40 +148,47 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         together=together, by_length=by_length),
         place.seen["step"], None)
     rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
-    with block_masks.compiled(body) if compiled else nullcontext():
-        yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
-                          partial(_validated, model, result, validate, validate_every, n_steps))
+    yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
+                      partial(_validated, model, result, validate, validate_every, n_steps))
 
 
 def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated
            ) -> Iterator[Record]:
     accelerator = stepper.accelerator
+    whole = False  # whether weights and position belong together
     with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
               unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
-        for (step, batch), ready in ahead(
-                enumerate(ordered, start=place.seen["step"]),
-                lambda pair: stepper.prepare(pair[1], pair[0]),
-                background=accelerator.device.type == "cuda"):
-            rate = rate_of(step)
-            with held_interrupt() as asked:
-                with seeded(accelerator.device, seed, step, accelerator.process_index):
-                    done = stepper.step(ready, rate)
-                last = place.add(batch, done) == record.n_steps
-                figures = validated(step + 1)
-                if figures is not None:
-                    last = place.judge(figures, last=last)
-                if last or (step + 1) % checkpoint_every == 0 or asked.is_set():
-                    place.save()
-            if asked.is_set():
-                raise KeyboardInterrupt
-            bar.update()
-            try:
+        try:
+            for (step, batch), ready in ahead(
+                    enumerate(ordered, start=place.seen["step"]),
+                    lambda pair: stepper.prepare(pair[1], pair[0]),
+                    background=accelerator.device.type == "cuda"):
+                rate = rate_of(step)
+                with held_interrupt() as asked:
+                    whole = False
+                    with seeded(accelerator.device, seed, step, accelerator.process_index):
+                        done = stepper.step(ready, rate)
+                    last = place.add(batch, done) == record.n_steps
+                    figures = validated(step + 1)
+                    if figures is not None:
+                        last = place.judge(figures, last=last)
+                    whole = True
+                    if last or (step + 1) % checkpoint_every == 0:
+                        place.save()
+                if asked.is_set():
+                    raise KeyboardInterrupt
+                bar.update()
                 yield record(place.seen, rate=rate, validation=figures)
-            except GeneratorExit:  # the caller has left its loop
+                if last:
+                    return
+        except (KeyboardInterrupt, GeneratorExit):  # or the caller has left its loop
+            if whole:
                 place.save()
-                raise
-            if last:
-                return
+            raise
+    if whole:
+        place.save()
+    raise ValueError(f"the traces ended at step {place.seen['step']} of {record.n_steps}: pass "
+                     "how many there are as n_traces")
 
 
 class _Place:
@@ -244,9 +261,12 @@ class _Recorder:
 
 
 def _accelerator(device: str | None) -> Accelerator:
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" or "cuda", got {device!r}; which GPU, '
+                         "CUDA_VISIBLE_DEVICES says")
     on_gpu = torch.cuda.is_available() and device != "cpu"
-    if device is not None and device != "cpu" and not on_gpu:
-        raise ValueError(f'device {device!r} is not at hand here; leave it out, or pass "cpu"')
+    if device == "cuda" and not on_gpu:
+        raise ValueError('device "cuda" is not at hand here; leave it out, or pass "cpu"')
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         # Accelerate keeps the first device for the whole process; a notebook may use two.
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -259,6 +279,13 @@ def _precision(precision: str | None, device: torch.device) -> torch.dtype | Non
         raise ValueError(f'precision must be "bf16" or "no", got {precision!r}')
     half = precision == "bf16" or precision is None and device.type == "cuda"
     return torch.bfloat16 if half else None
+
+
+def _digest(traces: Iterable[Trace], encode: Callable) -> str | None:
+    """Names what the first traces teach; None where they can be read only once."""
+    if not isinstance(traces, Sequence):
+        return None
+    return hashlib.sha256(repr(encode(traces[:64])).encode()).hexdigest()[:16]
 
 
 def _rows(packed: bool | str, body: PreTrainedModel) -> Callable:

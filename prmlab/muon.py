@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 A, B, C = 3.4445, -4.7750, 2.0315  # the quintic of the source, section "Newton-Schulz"
+HEADS = ("embed", "lm_head", "score", "classifier")  # in the names of what is no inner matrix
 ADAM_SHARE = 0.15  # AdamW's learning rate as a share of Muon's
 
 
@@ -35,15 +36,17 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         model: its parameters are sorted by name and shape: a matrix is Muon's unless it is an
-            embedding, `lm_head` or `score`.
+            embedding or a head (`HEADS`).
         lr: Muon's learning rate; AdamW's is `ADAM_SHARE` of it.
     """
 
     def __init__(self, model: torch.nn.Module, *, lr: float, weight_decay: float = 0.01,
                  momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.95)):
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        inside = [p for name, p in named if p.ndim == 2
-                  and not any(word in name for word in ("embed", "lm_head", "score"))]
+        tables = {id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding)
+                  for p in m.parameters()}
+        inside = [p for name, p in named if p.ndim == 2 and id(p) not in tables
+                  and not any(word in name for word in HEADS)]
         ids = {id(p) for p in inside}
         outside = [p for _, p in named if id(p) not in ids]
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas}

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -61,6 +61,7 @@ class Stepper:
         tokens_at_once: about how many distinct tokens are run at once; a trace is never cut.
         rows: how ids become rows: `packing.pack`, `packing.Rows` or `block_masks.Masked`.
         rounded: what the body's products are rounded to, such as bfloat16; None for not at all.
+        running: makes a context in which the body runs, such as `block_masks.compiled`'s.
     """
 
     accelerator: Accelerator
@@ -71,6 +72,7 @@ class Stepper:
     tokens_at_once: int
     rows: Callable
     rounded: torch.dtype | None = None
+    running: Callable[[], AbstractContextManager] = nullcontext
 
     def prepare(self, batch: Sequence[Example], number: int) -> Ready:
         """Pack the batch of step `number`; nothing of the model is touched, so that this may run
@@ -118,7 +120,8 @@ class Stepper:
     def _backward(self, rows: Any, targets: torch.Tensor, weights: torch.Tensor,
                   heads: torch.Tensor) -> torch.Tensor:
         where = self.accelerator.device
-        with torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None):
+        with self.running(), torch.autocast(where.type, dtype=self.rounded,
+                                            enabled=self.rounded is not None):
             hidden = rows.hidden(self.body)
         loss = (weights * self.loss_of(hidden, targets, heads)).sum()
         self.accelerator.backward(loss)

@@ -23,7 +23,15 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
 
     A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if
     all are of one kind.
+
+    Raises:
+        ValueError: naming the trace, if one has no labels or no steps.
     """
+    for i, trace in enumerate(held_out):
+        if not trace.labels:
+            what = "steps" if trace.labels is not None else "labels"
+            raise ValueError(f"held-out trace {i} (problem {trace.problem.id!r}) has no {what}; "
+                             "label it, for example with checker.labelled, or leave it out")
     targets = [step_targets(t.labels, label_kind=label_kind, neutral=neutral) for t in held_out]
     truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
              for row in targets]

@@ -11,7 +11,6 @@ right is never seen, and ids behind the last step end would change nothing. Does
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from os.path import commonprefix
 from threading import RLock
 from typing import Any
@@ -68,6 +67,7 @@ class Verifier:
         self.batch_tokens = batch_tokens or (2**12 if model.device.type == "cpu" else 2**16)
         self.usage = Usage()
         self._lock = RLock()
+        self._named: tuple[list[int], str] | None = None  # of these versions of the weights
 
     @property
     def settings(self) -> list[Any]:
@@ -80,10 +80,14 @@ class Verifier:
                 f"parameters, {', '.join(map(repr, self.settings))}, {self.model.dtype}, device="
                 f"{self.model.device})")
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """Names all that decides the scores; as `LocalPolicy.fingerprint`."""
-        return pretrained.fingerprint(self.model, self.tokenizer, *self.settings)
+        """Names all that decides the scores; as `LocalPolicy.fingerprint`. Training changes it."""
+        versions = [p._version for p in self.model.parameters()]
+        if self._named is None or self._named[0] != versions:
+            self._named = versions, pretrained.fingerprint(self.model, self.tokenizer,
+                                                           *self.settings)
+        return self._named[1]
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -178,7 +178,10 @@ def measure(options: argparse.Namespace) -> dict:
         return {"tried": tried, "chosen": chosen}
     n_tokens = sum(len(e.ids) for e in tokens.encode_many(prm.tokenizer, data)) * options.epochs
     began = clock()
-    spent = WAYS[options.way](prm, data, options, **chosen) or clock() - began
+    spent = WAYS[options.way](prm, data, options, **chosen)
+    if options.device == "cuda":
+        torch.cuda.synchronize()
+    spent = spent or clock() - began
     peak = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"seed": options.seed, "seconds": round(spent, 2),
@@ -290,8 +293,8 @@ def main() -> int:
     if options.json:
         record = {"command": "python " + " ".join(
             "PYTHON" if x == options.peer_python else x for x in sys.argv), "seed": SEED,
-            "hardware": platform.processor() or platform.machine(), "torch": torch.__version__,
-            **found}
+            "hardware": torch.cuda.get_device_name() if options.device == "cuda" else (
+                platform.processor() or platform.machine()), "torch": torch.__version__, **found}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 

@@ -13,6 +13,8 @@ gathered for attention, distinct tokens under a block mask with compiled layers,
     --shape       135m, or tiny for a trial on a CPU
     --ways        those to try
     --seconds     stop after this long, and record what came until then
+
+The curve so far lies beside the result, in a .part file, until the run is over.
 """
 
 import argparse
@@ -31,7 +33,8 @@ import torch
 import transformers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 from prmlab import gauges, muon, problems, tokens, training  # noqa: E402
 from prmlab.rewards import PRM  # noqa: E402
@@ -103,17 +106,10 @@ def tried(options: argparse.Namespace, made: Sequence[Trace]) -> dict[str, dict]
     """Speed of each way over `--trial` steps, or what kept it from running."""
     found = {}
     for way in options.ways:
-        some, speeds, began = made[:options.trial * options.batch_size], [], time.perf_counter()
         try:
-            for one in fitted(options, some, way, fresh(options)):
-                speeds.append((one.step, one.tokens, time.perf_counter()))
-        except (RuntimeError, ValueError) as error:  # dynamo's and the device's are RuntimeErrors
-            found[way] = {"error": str(error).splitlines()[0][:300]}
-        else:
-            found[way] = {"steady tokens_per_s": round(steady(speeds)),
-                          "distinct": round(one.unique_tokens_per_s / one.tokens_per_s, 4),
-                          "padding": round(one.padding, 4), "memory_mb": round(one.memory_mb),
-                          "seconds to the first step": round(speeds[0][2] - began, 1)}
+            found[way] = trial(options, made[:options.trial * options.batch_size], way)
+        except Exception as error:  # whatever a compiler or a device raises: the others still run
+            found[way] = {"error": repr(error)[:300]}
         print(way, json.dumps(found[way]), file=sys.stderr, flush=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -121,12 +117,23 @@ def tried(options: argparse.Namespace, made: Sequence[Trace]) -> dict[str, dict]
     return found
 
 
+def trial(options: argparse.Namespace, some: Sequence[Trace], way: str) -> dict:
+    """Speed and memory of one way; the model is gone when it returns."""
+    speeds, began = [], time.perf_counter()
+    for one in fitted(options, some, way, fresh(options)):
+        speeds.append((one.step, one.tokens, time.perf_counter()))
+    return {"steady tokens_per_s": steady(speeds),
+            "distinct": round(one.unique_tokens_per_s / one.tokens_per_s, 4),
+            "padding": round(one.padding, 4), "memory_mb": round(one.memory_mb),
+            "seconds to the first step": round(speeds[0][2] - began, 1)}
+
+
 def record(options: argparse.Namespace) -> dict:
     """Train, and keep what the records say."""
     made = list(material(options.steps, options.together, split="train"))
     held_out = list(material(2_000 if options.shape == "135m" else 100, 4, split="validation"))
     ways = tried(options, made)
-    best = max(ways, key=lambda way: ways[way].get("steady tokens_per_s", -1))
+    best = max(ways, key=lambda way: ways[way].get("steady tokens_per_s") or -1)
     if "error" in ways[best]:
         raise SystemExit(f"none of the ways ran: {ways}")
     prm, n_steps = fresh(options), math.ceil(len(made) / options.batch_size)
@@ -137,10 +144,11 @@ def record(options: argparse.Namespace) -> dict:
         if one.step % max(1, n_steps // 200) == 0 or one.validation:
             curve.append({k: v for k, v in one.to_dict().items() if v is not None})
             print(json.dumps(curve[-1]), file=sys.stderr, flush=True)
+            options.json.with_suffix(".part").write_text(json.dumps(curve, default=str))
         last = one
         if options.seconds and time.perf_counter() - began > options.seconds:
             break
-    speed, n = steady(speeds), gauges.matrix_parameters(prm.model)
+    speed, n = steady(speeds) or 0, gauges.matrix_parameters(prm.model)
     return {"shape": options.shape, "parameters": prm.model.num_parameters(),
             "matrix parameters": n, "traces": len(made),
             "labels": sum(len(t.steps) for t in made), "optimizer": options.optimizer,
@@ -148,18 +156,19 @@ def record(options: argparse.Namespace) -> dict:
                           "together": options.together, "warmup": options.warmup,
                           "tokens_at_once": options.tokens_at_once},
             "ways": ways, "way": best, "seconds": round(time.perf_counter() - began, 1),
-            "steady tokens_per_s": round(speed), "steady share of peak": gauges.share_of_peak(
+            "steady tokens_per_s": speed, "steady share of peak": gauges.share_of_peak(
                 n, speed * last.unique_tokens_per_s / last.tokens_per_s, prm.model.device),
             "last": last.to_dict(), "curve": curve}
 
 
-def steady(speeds: Sequence[tuple[int, int, float]]) -> float:
-    """Tokens a second by the median step, which neither the start nor validation is in."""
+def steady(speeds: Sequence[tuple[int, int, float]]) -> int | None:
+    """Tokens a second by the median step, which neither the start nor validation is in; None
+    before there are three."""
     if len(speeds) < 3:
-        return float("nan")
+        return None
     pairs = zip(speeds, speeds[1:], strict=False)
     rates = sorted((b[1] - a[1]) / (b[2] - a[2]) for a, b in pairs)
-    return rates[len(rates) // 2]
+    return round(rates[len(rates) // 2])
 
 
 def hardware() -> dict:
@@ -188,10 +197,11 @@ def main() -> int:
     parser.add_argument("--device")
     parser.add_argument("--json", type=Path, help="data/runs/gpu_training.json by default")
     options = parser.parse_args()
+    options.json = options.json or ROOT / "data/runs/gpu_training.json"
     found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(),
              **record(options)}
-    out = options.json or Path(__file__).resolve().parent.parent / "data/runs/gpu_training.json"
-    out.write_text(json.dumps(found, indent=1, default=str) + "\n")
+    options.json.write_text(json.dumps(found, indent=1, default=str) + "\n")
+    options.json.with_suffix(".part").unlink(missing_ok=True)
     print(f"{found['labels']:,} labelled steps in {found['seconds']:.0f} s, "
           f"{found['steady tokens_per_s']:,} tokens/s by {found['way']}, share of peak "
           f"{found['steady share of peak']}")

@@ -238,6 +238,80 @@ def test_a_run_in_another_order_is_not_gone_on_with(policy, tokenizer, traces, t
         begin(packed=False)
 
 
+def test_a_checkpoint_of_other_labels_or_another_model_is_refused(policy, tokenizer, traces,
+                                                                 tmp_path):
+    def begin(some=traces, folder="run", **options):
+        prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
+        next(training.fit_prm(some, base=prm, batch_size=6, device="cpu",
+                              checkpoint=tmp_path / folder, checkpoint_every=1, **options))
+
+    begin()
+    flipped = [t.with_labels([-y for y in t.labels], "flipped") for t in traces]
+    for other in ({"some": flipped}, {"class_weight": (9, 1)}):
+        with pytest.raises(ValueError, match="belongs to another run .examples: "):
+            begin(**other)
+    for name, other in (("precision", {"precision": "bf16"}), ("separator", {"separator": "."}),
+                        ("scales", {"orm_weight": 0.5})):
+        with pytest.raises(ValueError, match=f"{name}: .* there, .* now"):
+            begin(**other)
+    larger = training.new_policy(tokenizer, seed=3, hidden=16, layers=3, heads=2, kv_heads=1,
+                                 mlp=24)
+    prm = PRM.from_backbone(larger, tokenizer=tokenizer, seed=1)
+    with pytest.raises(ValueError, match="is of another model .* tensors differ"):
+        next(training.fit_prm(traces, base=prm, batch_size=6, device="cpu",
+                              checkpoint=tmp_path / "run"))
+
+
+def test_an_interrupt_while_a_batch_is_prepared_leaves_a_checkpoint(policy, tokenizer, traces,
+                                                                   tmp_path):
+    seen = []
+
+    def example(trace, encoded):
+        seen.append(trace)
+        if len(seen) == 64 + 20:  # 36 for the digest, then batch by batch
+            raise KeyboardInterrupt
+        return Example(encoded.ids, encoded.step_ends[-1:], (min(trace.labels) / 2 + 0.5,))
+
+    records, prm = [], PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        records.extend(training.fit_prm(
+            traces, base=prm, make_example=example, batch_size=6, together=3, epochs=3,
+            device="cpu", checkpoint=tmp_path))
+    (left,) = tmp_path.iterdir()
+    assert left.name == f"step-{(64 + 20 - 36 - 1) // 6:08d}"
+
+
+def test_bad_input_is_told_at_the_door(policy, tokenizer, traces):
+    prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
+    with pytest.raises(ValueError, match="held-out trace 1 .* has no labels"):
+        training.step_figures([traces[0], Trace(traces[0].problem, ("x",))])
+    with pytest.raises(ValueError, match='device must be "cpu" or "cuda", got \'cuda:1\''):
+        next(training.fit_prm(traces, base=prm, device="cuda:1"))
+    with pytest.raises(ValueError, match="2 epochs need a sequence"):
+        next(training.fit_policy(iter(traces), base=policy, tokenizer=tokenizer, n_traces=36,
+                                 epochs=2))
+    with pytest.raises(ValueError, match="the traces ended at step 6 of 8"):
+        for _ in training.fit_policy(iter(traces), base=policy, tokenizer=tokenizer, n_traces=48,
+                                     batch_size=6, device="cpu"):
+            pass
+
+
+def test_a_fingerprint_follows_training(policy, tokenizer, traces):
+    prm = PRM.from_backbone(policy, tokenizer=tokenizer, seed=1)
+    before = prm.fingerprint
+    assert prm.fingerprint == before
+    next(training.fit_prm(traces, base=prm, batch_size=6, device="cpu"))
+    assert prm.fingerprint != before
+
+
+def test_muon_leaves_tables_and_heads_to_adamw():
+    lm = tiny("GPT2", 40)
+    group = muon.Muon(lm, lr=0.1).param_groups[0]["params"]
+    tables = {id(p) for m in lm.modules() if isinstance(m, torch.nn.Embedding)
+              for p in m.parameters()}
+    assert group and not tables & {id(p) for p in group}
+
+
 TWO = """
 import os, sys
 import torch
@@ -294,6 +368,9 @@ def test_two_processes_end_where_one_does(tmp_path):
 
 def test_peaks():
     assert gauges.peak_of("NVIDIA H200") == 989e12 and gauges.peak_of("Intel") is None
+    assert gauges.peak_of("NVIDIA H100 NVL") == 835e12 and gauges.peak_of("NVIDIA L40") == 181e12
+    assert gauges.peak_of("NVIDIA RTX A1000") is None and gauges.peak_of("NVIDIA GB200") is None
+    assert gauges.peak_of("NVIDIA A100-SXM4-80GB") == 312e12
     assert gauges.share_of_peak(100, 1e6, torch.device("cpu")) is None
     model = torch.nn.ModuleDict({"embed": torch.nn.Embedding(7, 3), "out": torch.nn.Linear(3, 2)})
     assert gauges.matrix_parameters(model) == 8

@@ -192,7 +192,7 @@ def test_bad_input_is_named(policy, tokenizer, solved):
         next(training.fit_prm(empty, base=prm))
     record = next(training.fit_prm([*empty, *with_slips(solved[:2])], base=prm))
     assert record.n_skipped == 30
-    with pytest.raises(ValueError, match="'nowhere' is not at hand here"):
+    with pytest.raises(ValueError, match="must be .cpu. or .cuda., got 'nowhere'"):
         next(training.fit_prm(with_slips(solved), base=prm, device="nowhere"))
     long = Trace(solved[0].problem, ("1 + 1 = 2",) * 300, True)
     with pytest.raises(ValueError, match="the model's limit is 512"):
