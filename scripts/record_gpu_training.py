@@ -22,9 +22,11 @@ import json
 import math
 import platform
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -102,25 +104,28 @@ def fitted(options: argparse.Namespace, made: Sequence[Trace], way: str, prm: PR
         tokens_at_once=options.tokens_at_once, device=options.device, **WAYS[way], **more)
 
 
-def tried(options: argparse.Namespace, made: Sequence[Trace]) -> dict[str, dict]:
-    """Speed of each way over `--trial` steps, or what kept it from running."""
+def tried(options: argparse.Namespace) -> dict[str, dict]:
+    """Speed of each way over `--trial` steps, or what kept it from running.
+
+    Each runs in a process of its own: a device that fails once is of no use to that process.
+    """
     found = {}
     for way in options.ways:
-        try:
-            found[way] = trial(options, made[:options.trial * options.batch_size], way)
-        except Exception as error:  # whatever a compiler or a device raises: the others still run
-            found[way] = {"error": repr(error)[:300]}
+        done = subprocess.run([sys.executable, *sys.argv, "--one", way], capture_output=True,
+                              text=True)
+        said = done.stdout.splitlines() or [""]
+        found[way] = json.loads(said[-1]) if done.returncode == 0 else {
+            "error": done.stderr[-600:]}
         print(way, json.dumps(found[way]), file=sys.stderr, flush=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
     return found
 
 
-def trial(options: argparse.Namespace, some: Sequence[Trace], way: str) -> dict:
-    """Speed and memory of one way; the model is gone when it returns."""
+def trial(options: argparse.Namespace) -> dict:
+    """Speed and memory of one way."""
+    some = list(islice(material(options.steps, options.together, split="train"),
+                       options.trial * options.batch_size))
     speeds, began = [], time.perf_counter()
-    for one in fitted(options, some, way, fresh(options)):
+    for one in fitted(options, some, options.one, fresh(options)):
         speeds.append((one.step, one.tokens, time.perf_counter()))
     return {"steady tokens_per_s": steady(speeds),
             "distinct": round(one.unique_tokens_per_s / one.tokens_per_s, 4),
@@ -132,7 +137,7 @@ def record(options: argparse.Namespace) -> dict:
     """Train, and keep what the records say."""
     made = list(material(options.steps, options.together, split="train"))
     held_out = list(material(2_000 if options.shape == "135m" else 100, 4, split="validation"))
-    ways = tried(options, made)
+    ways = tried(options)
     best = max(ways, key=lambda way: ways[way].get("steady tokens_per_s") or -1)
     if "error" in ways[best]:
         raise SystemExit(f"none of the ways ran: {ways}")
@@ -195,8 +200,12 @@ def main() -> int:
     parser.add_argument("--warmup", type=int, default=50)
     parser.add_argument("--seconds", type=float, help="stop after this long")
     parser.add_argument("--device")
+    parser.add_argument("--one", choices=tuple(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="data/runs/gpu_training.json by default")
     options = parser.parse_args()
+    if options.one:
+        print(json.dumps(trial(options)))
+        return 0
     options.json = options.json or ROOT / "data/runs/gpu_training.json"
     found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(),
              **record(options)}
