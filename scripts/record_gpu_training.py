@@ -115,7 +115,7 @@ def tried(options: argparse.Namespace) -> dict[str, dict]:
                               text=True)
         said = done.stdout.splitlines() or [""]
         found[way] = json.loads(said[-1]) if done.returncode == 0 else {
-            "error": done.stderr[-600:]}
+            "error": (done.stderr.strip().splitlines() or ["killed"])[-1][:300]}
         print(way, json.dumps(found[way]), file=sys.stderr, flush=True)
     return found
 

@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4, 5, 6, 7])
-    parser.add_argument("--problems", type=int, default=300)
+    parser.add_argument("--problems", type=int, default=200)
     args = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     data = training_traces(KEPT)
