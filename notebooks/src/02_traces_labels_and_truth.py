@@ -26,17 +26,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from IPython.display import HTML
 
-from prmlab import (
-    agreement,
-    checker,
-    claims,
-    exercises,
-    plots,
-    problems,
-    scoring,
-    theme,
-    traces,
-)
+from prmlab import agreement, checker, claims, exercises, plots
+from prmlab import problems, scoring, theme, traces
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Problem, Trace, to_frame
