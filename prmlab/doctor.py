@@ -24,6 +24,7 @@ MARK = {"ok": MARKS["right"], "warn": "!", "fail": MARKS["wrong"]}
 _COLOUR = {"ok": "right", "warn": "unknown", "fail": "wrong"}
 OLDEST = (3, 11)
 REINSTALL = "python -m pip install -r requirements.txt"
+ON_REQUEST = ("lora", "serve", "ray")  # extras that no notebook needs, and `make lab` leaves out
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
             "chrome.exe", "msedge", "microsoft-edge")
 # Widgets are drawn by these; each must agree with its Python package to so many version parts.
@@ -125,9 +126,14 @@ def _packages() -> Iterator[Finding]:
                 bad.append(f"{each.name} {version}, needed is {each.specifier}")
             else:
                 good.append(f"{each.name} {version}")
-        state = "warn" if group in ("test", "answers") else "fail"
+        state = "warn" if group in ("test", "answers", *ON_REQUEST) else "fail"
+        mend = f"python -m pip install prmlab[{group}]" if group in ON_REQUEST else REINSTALL
+        if bad and group in ON_REQUEST and all("is not installed" in each for each in bad):
+            yield Finding(f"Packages: {group}", "ok",
+                          f"{'; '.join(bad)}, and needed only on request: {mend}")
+            continue
         yield Finding(f"Packages: {group}", state if bad else "ok", "; ".join(bad or good),
-                      REINSTALL if bad else "")
+                      mend if bad else "")
 
 
 def _requirements() -> list[str]:

@@ -146,11 +146,21 @@ def settled(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]
 
 
+def failures(notebook: nbformat.NotebookNode) -> list[str]:
+    """What the doctor called a failure in the outputs, a line each; none should be saved."""
+    return [line for cell in notebook.cells for output in cell.get("outputs", ())
+            if output.output_type == "stream" for line in output.text.split("\n")
+            if line.startswith("fail ")]
+
+
 def build(source: Path) -> list[str]:
     """Execute and write one notebook; a row of the table that `main` prints."""
     notebook = read_source(source)
     seconds = execute(notebook, source.parent.parent)
     clean(notebook)
+    if failed := failures(notebook):
+        raise SystemExit(f"{source.name}: the doctor found failures, mend them and build again; "
+                         "its notebook was left as it was.\n" + "\n".join(failed))
     nbformat.validate(notebook)
     nbformat.write(notebook, target(source))
     stated = re.match(r"\d+", header(notebook).get("To run", ""))

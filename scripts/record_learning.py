@@ -4,7 +4,9 @@ PRMs are trained for one epoch on the first 300, 1,200, ... traces of `runs/trac
 scripts/make_models.py traces) from two starts: the strong policy as it is, and verifier-base, which
 was taught without labels to notice what that policy would not have written. Validation traces
 choose the learning rate of each (of `RATES`) and its threshold; test traces, the same 64 of each of
-200 problems for all, give first-error F1 and best-of-N by the product of step scores.
+200 problems for all, give first-error F1, best-of-N by the product of step scores with what the last
+N is ahead of each (`gain`, paired on the problems), and how many steps the chosen traces have
+where there is a right one.
 """
 
 import json
@@ -51,6 +53,11 @@ class Sampled:
         return np.array([[t.answer is not None and answers.equal(t.answer, t.problem.answer)
                           for t in row] for row in self.rows])
 
+    @cached_property
+    def n_steps(self) -> np.ndarray:
+        """How many steps each has, [problems, samples]."""
+        return np.array([[len(t.steps) for t in row] for row in self.rows])
+
 
 def trained(start: str, data: Sequence[Trace], held_out: Sampled
             ) -> tuple[PRM, thresholds.ThresholdChoice, dict]:
@@ -77,9 +84,13 @@ def figures(prm: PRM, threshold: float, test: Sampled) -> dict:
                                 test.first_errors)
     values = np.array([scoring.aggregate(s, "product") for s in scores]).reshape(test.right.shape)
     curve = curves.best_of_n_curve(test.right, values)
+    gain = curves.curve_of(curve.per_problem[:, -1:] - curve.per_problem, curve.n)
+    solved = test.right.any(axis=1)
+    steps = curves.winner_curve(test.n_steps[solved], values[solved])
     return {"threshold": round(threshold, 4), "f1": rounded([f1.f1, f1.low, f1.high]),
             "n": list(curve.n), "best of n": rounded(curve.mean), "low": rounded(curve.low),
-            "high": rounded(curve.high)}
+            "high": rounded(curve.high), "gain": [rounded(gain.at(n)) for n in gain.n],
+            "steps": rounded(steps.mean)}
 
 
 def main() -> None:
@@ -102,8 +113,11 @@ def main() -> None:
         found.append({"start": "verifier-base", "model": name, "traces": card["traces"],
                       "labels": card["labels"], **figures(prm, choice.threshold, test)})
         print(json.dumps(found[-1]), flush=True)
+    solved = test.right.any(axis=1)
+    of_right = [row[right].mean() for row, right in zip(test.n_steps[solved], test.right[solved])]
     result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "rates": RATES,
-              "problems": len(test.rows), "samples": 64, "sizes": found}
+              "problems": len(test.rows), "samples": 64,
+              "steps of right answers": round(float(np.mean(of_right)), 4), "sizes": found}
     (ROOT / "data" / "runs" / "learning.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

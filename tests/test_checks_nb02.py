@@ -1,5 +1,7 @@
 """Notebook 02's checks: planted wrong answers are named, right ones pass."""
 
+import re
+
 import pytest
 from planted import (
     assert_bank_is_answerable,
@@ -35,11 +37,12 @@ def test_split_steps():
                (lambda t: t.strip(), "must return a list of 3")])
 
 
-def row(problem, steps, ratings, *, stop=True, chosen_at_error=None, reason=None, rate=int):
+def row(problem, steps, ratings, *, stop=True, chosen_at_error=None, reason=None, rate=int,
+        flagged=False, human=None):
     """A PRM800K row with one thing to get wrong at a time."""
     end = ratings.index(-1) + 1 if stop and -1 in ratings else len(steps)
-    rows = [{"completions": [{"text": text, "rating": rate(rating), "flagged": False}],
-             "human_completion": None,
+    rows = [{"completions": [{"text": text, "rating": rate(rating), "flagged": flagged}],
+             "human_completion": human,
              "chosen_completion": chosen_at_error if rating == -1 else 0}
             for text, rating in zip(steps[:end], ratings[:end])]
     reason = reason or ("found_error" if -1 in ratings else "solution")
@@ -56,6 +59,15 @@ def test_prm800k_row():
         return {"question": {"problem": problem},
                 "label": {"finish_reason": "solution", "steps": rows}}
 
+    def without(name):
+        def attempt(problem, steps, ratings):
+            made = row(problem, steps, ratings)
+            for step in made["label"]["steps"]:
+                step.pop(name, None)
+                step["completions"][0].pop(name, None)
+            return made
+        return attempt
+
     assert_planted("02", "prm800k_row", right=[row, with_more],
         wrong=[(lambda *a: row(*a, stop=False), "stops there"),
                (lambda *a: row(*a, chosen_at_error=0), "not chosen to go on from"),
@@ -64,6 +76,10 @@ def test_prm800k_row():
                (flat, "look at 'completions'"),
                (lambda p, s, r: row(p, s[:r.index(-1)] if -1 in r else s, r), "left out"),
                (lambda p, s, r: row(s[0], s, r), "question.problem must be"),
+               (without("flagged"), "look at 'flagged'"),
+               (without("human_completion"), "look at 'human_completion'"),
+               (lambda *a: row(*a, flagged=None), "flagged must be False"),
+               (lambda *a: row(*a, human="x = 2"), "human_completion must be None"),
                (lambda *a: "a row", "PRM800K's shape")])
 
 
@@ -144,8 +160,19 @@ def test_check_claim():
         left, right = text.split("=")
         return eval(left) == int(right)  # noqa: S307 - this is what the check must refuse
 
-    assert_planted("02", "check_claim", right=[nb02._claim, parts],
+    def compiled(text):
+        match = re.compile(r"\s*(-?\d+)\s*([-+*/])\s*(-?\d+)\s*=\s*(-?\d+)\s*").fullmatch(text)
+        if match is None:
+            return None
+        a, b, c = int(match[1]), int(match[3]), int(match[4])
+        if match[2] == "/":
+            return b != 0 and a == b * c
+        return {"+": a + b, "-": a - b, "*": a * b}[match[2]] == c
+
+    assert_planted("02", "check_claim", right=[nb02._claim, parts, compiled],
         wrong=[(evaluated, "You used `eval`"),
+               (lambda t: nb02._claim(t, read=nb02._CLAIM.search), "inside a longer text"),
+               (lambda t: nb02._claim(t, read=nb02._CLAIM.match), "ignored the rest"),
                (lambda t: nb02._claim(t, floor=True), "`//`"),
                (lambda t: bool(nb02._claim(t)), "False accuses"),
                (lambda t: None if nb02._claim(t) is None else True, "every claim true"),

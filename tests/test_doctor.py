@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,8 @@ def test_every_warning_and_failure_here_names_a_mend():
 def test_missing_and_unfit_packages(monkeypatch):
     monkeypatch.setattr(doctor, "_requirements", lambda: [
         "numpy>=999", 'nothing-like-it>=1 ; extra == "lab"', 'pytest ; extra == "test"',
-        'math-verify>=99 ; extra == "answers"'])
+        'math-verify>=99 ; extra == "answers"', 'nor-like-this>=1 ; extra == "ray"',
+        'numpy>=999 ; extra == "lora"'])
     found = list(doctor._packages())
     assert only(found, "Packages: base").state == "fail"
     assert "needed is >=999" in only(found, "Packages: base").says
@@ -57,6 +59,25 @@ def test_missing_and_unfit_packages(monkeypatch):
     assert only(found, "Packages: lab").state == "fail"
     assert only(found, "Packages: test").state == "ok"
     assert only(found, "Packages: answers").state == "warn"
+    asked_for = only(found, "Packages: ray")
+    assert asked_for.state == "ok" and not asked_for.mend
+    assert asked_for.says == ("nor-like-this is not installed, and needed only on request: "
+                              "python -m pip install prmlab[ray]")
+    unfit = only(found, "Packages: lora")
+    assert (unfit.state, unfit.mend) == ("warn", "python -m pip install prmlab[lora]")
+
+
+def test_what_is_left_out_on_request_is_not_pinned():
+    """An extra that `make lab` installs must be there; one that it does not need not be."""
+    pinned = (ROOT / "requirements.txt").read_text("utf-8").lower()
+    groups = {}
+    for line in doctor._requirements():
+        name, _, extra = line.partition(" ; extra == ")
+        if extra:
+            groups.setdefault(extra.strip('"'), []).append(re.match(r"[\w-]+", name)[0])
+    for group, names in groups.items():
+        here = all(re.search(rf"^{name}\b", pinned, re.MULTILINE) for name in names)
+        assert here or group in doctor.ON_REQUEST, f"{group}: {names}"
 
 
 def test_a_kernel_of_another_python(monkeypatch, tmp_path):

@@ -36,6 +36,8 @@ def complaints(notebook: nbformat.NotebookNode) -> list[str]:
             wrong.append(f"header: {name!r} reads {rows[name]!r}, not as {form}")
     if "widgets" in notebook.metadata:
         wrong.append("metadata.widgets is set: some viewers refuse the whole file")
+    wrong += [f"saved with what the doctor called a failure: {line}"
+              for line in make_notebooks.failures(notebook)]
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if not code or not re.search(r"^SEED = \d+", code[0].source, re.MULTILINE):
         wrong.append("the first code cell sets no SEED")
@@ -134,6 +136,15 @@ def test_the_nbval_route_passes_and_can_fail(sample):
     assert "1 failed, 2 passed" in done.stdout
 
 
+def test_a_failure_of_the_doctor_is_not_saved(tmp_path):
+    (tmp_path / "src").mkdir()
+    source = tmp_path / "src" / "97_failing.py"
+    source.write_text('# %%\nprint("ok    Python")\nprint("fail  Data   restore")\n')
+    with pytest.raises(SystemExit, match="fail  Data"):
+        make_notebooks.build(source)
+    assert not make_notebooks.target(source).exists()
+
+
 def test_drift_is_seen(sample, tmp_path):
     folder = tmp_path / "src"
     folder.mkdir()
@@ -181,6 +192,8 @@ SENTENCE = "Accuracy rises from 0.4 to 0.6 as N grows."
     ({"metadata": {"widgets": {}}}, "metadata.widgets"),
     ({"outputs": []}, "no output to check"),
     ({"outputs": [nbformat.v4.new_output("error", ename="ValueError")]}, "saved an error"),
+    ({"outputs": [nbformat.v4.new_output("stream", text="ok    GPU\nfail  Data   restore\n")]},
+     "the doctor called a failure: fail  Data"),
     ({"data": {LIVE[0]: {}, "text/plain": SENTENCE}}, "without a static picture"),
     ({"data": {LIVE[1]: {}, "text/html": "<p>", "text/plain": "VBox(children=(IntSlider()))"}},
      "is no sentence"),

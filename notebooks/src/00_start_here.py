@@ -12,7 +12,7 @@
 # | **You will** | read a scored trace, predict its first wrong step, label steps by hand, check this machine |
 # | **Before this** | nothing but a little Python |
 # | **To read** | 15 minutes |
-# | **To run** | 10 seconds on two cores |
+# | **To run** | 15 seconds on two cores |
 # | **Live** | every trace, score and verdict on this page |
 # | **Recorded** | nothing |
 
@@ -65,8 +65,9 @@ plots.highlight(trace, prm.score([trace])[0], checker.check(trace),
 # Here are all eight attempts. "None" is a trace without a wrong step.
 
 # %%
+rows = list(zip(traces, prm.score(traces)))
 print("answer   first error: PRM   truth")
-for attempt, step_scores in zip(traces, prm.score(traces)):
+for attempt, step_scores in rows:
     found, truth = scoring.first_error(step_scores), checker.first_error(attempt)
     print(f"{attempt.answer or 'none':>6}{found!s:>19}{truth!s:>8}")
 

@@ -108,8 +108,10 @@ print(f"labels for these traces: {len(traces)} for an ORM, {n_steps} for a PRM")
 # (notebook 04); or by a checker, in the few worlds that have one, such as this.
 #
 # An ORM can also be *read* after every step: how likely is a right answer, from
-# here? It was never trained on unfinished traces, so this is asking it for more
-# than it learned. Here is the wrong one of the two traces.
+# here? It was asked for the outcome at the end of every step (notebook 03 shows the
+# line), so a prefix is nothing new to it. But what it learned there is the chance of
+# a right **answer**, not whether **this step** is right. Here is the wrong one of the
+# two traces.
 
 # %%
 orm_steps = orm.as_step_scorer().score(traces)
@@ -324,32 +326,41 @@ for name in ("PRM", "ORM", "majority"):
     top = recorded[name].n[recorded[name].mean.argmax()]
     print(f"{name:9} {gain.share[-1]:5.1%} ({gain.low[-1]:.1%} to {gain.high[-1]:.1%})"
           f" of the oracle's gain at N = {gain.n[-1]}; highest at N = {top}")
+    if top < NS[-1]:
+        rows = recorded[name].per_problem
+        fall = intervals.bootstrap_mean(rows[:, -1] - rows[:, NS.index(top)], seed=SEED)
+        print(f"          from there to N = {NS[-1]}: {fall.value:+.3f} "
+              f"({fall.low:+.3f} to {fall.high:+.3f})")
 
 # %% [markdown]
-# Where a selector is highest before N = 64, more samples do not help it: they
-# mislead it. The more traces it may choose from, the more surely it meets the one
-# that fools it. So look at the winners. How sure was the PRM of them, and how many
-# of them are right?
+# Where a selector is highest before N = 64, it may be misled by more; ask the
+# interval before you believe it. The more traces it may choose from, the more surely
+# it meets the one that fools it. So look at the winners. How sure was each model of
+# them, and how many of them are right?
 
 # %%
 # NBVAL_CHECK_OUTPUT
-product = prm_run["product"]
 n_steps_run = np.array([[len(labels) for labels in r["labels"]] for r in run])
-winner = np.zeros_like(correct)
-np.put_along_axis(winner, product.argmax(axis=1)[:, None], True, axis=1)
 
-print("                 PRM says   right   steps")
-for name, these in (("all traces", np.ones_like(winner)), ("winners of 64", winner),
-                    ("right answers", correct)):
-    print(f"{name:15} {product[these].mean():8.2f} {correct[these].mean():8.2f}"
-          f" {n_steps_run[these].mean():7.1f}")
+def winners(values):
+    chosen = np.zeros_like(correct)
+    np.put_along_axis(chosen, values.argmax(axis=1)[:, None], True, axis=1)
+    return chosen
+
+for name, said in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
+    print(f"{name:15}     says    right   steps")
+    for which, these in (("all traces", np.ones_like(correct)),
+                         ("winners of 64", winners(said)), ("right answers", correct)):
+        print(f"  {which:15} {said[these].mean():6.3f}   {correct[these].mean():6.3f}"
+              f" {n_steps_run[these].mean():7.1f}")
 
 # %% [markdown]
-# A scorer can be fair on average and still far too sure of its winners, because a
-# maximum looks for its errors. It is called the winner's curse, and it is reward
-# hacking in its simplest form: nobody trained anything against this PRM, we only
-# picked what it likes best. In notebook 03 you will watch it happen, and see what it
-# takes to cure it.
+# The ORM is fair over all traces and too sure of its winners: the **winner's curse**.
+# A maximum looks for a scorer's errors. It is reward hacking in its simplest form:
+# nobody trained anything against this ORM, we only picked what it likes best. The
+# PRM's product is not too sure, but it is no chance of a right *answer*: it asks
+# whether all steps are right. In notebook 03 you will watch PRMs that are cursed, and
+# see what it takes to cure them.
 #
 # The same run compares the rules, for this PRM and these problems.
 
@@ -435,11 +446,11 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 #
 # | | ORM | PRM |
 # | --- | --- | --- |
-# | judges | the answer of a finished trace | every step of any prefix |
+# | judges | the answer, from any step on | every step of any prefix |
 # | label | one a trace, by comparing answers | one a step, by judging it |
 # | says where it went wrong | no | yes |
 # | rewards lucky traces | yes, its labels do | no, if its labels are good |
-# | steers a search | poorly: it never saw unfinished traces | yes (notebook 06) |
+# | steers a search | by the chance of a right answer from here; not measured in this course | by the steps so far (notebook 06) |
 # | needs an aggregation | no | yes, and it matters |
 # | what a step is | need not be decided | must be decided |
 # | how it is hacked | answers that look right | steps that look right, or few of them |
@@ -453,9 +464,9 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 def with_interval(mean, low, high):
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
-def auroc_within(values):
-    mixed = correct.any(axis=1) & ~correct.all(axis=1)  # else nothing to compare
-    areas = [metrics.auroc(*row) for row in zip(values[mixed], correct[mixed])]
+def auroc_within(values, right):
+    mixed = right.any(axis=1) & ~right.all(axis=1)  # else nothing to compare
+    areas = [metrics.auroc(*row) for row in zip(values[mixed], right[mixed])]
     mean = intervals.bootstrap_mean(areas, seed=SEED)
     return with_interval(mean.value, mean.low, mean.high)
 
@@ -466,7 +477,7 @@ def measured(name, model, labels, values):
         "labels for a trace": f"{labels:.1f}",
         "tokens read for a trace": f"{tokens:.0f}",
         "AUROC, answer right or not": f"{metrics.auroc(values.ravel(), correct.ravel()):.3f}",
-        "the same, within a problem": auroc_within(values),
+        "the same, within a problem": auroc_within(values, correct),
         "best of 64": with_interval(*recorded[name].at(64)),
         "first-error F1, live": with_interval(*named[name]),
     }
@@ -494,28 +505,38 @@ def flat(run, key):
 
 def on_set(name):
     run = recorded_run(name)
-    right = flat(run, "right")
+    right = np.array([r["right"] for r in run], bool)
+    found = {"answers right": f"{right.mean():.3f}"}
+    for model, values in (("ORM", np.array([r["orm"] for r in run])),
+                          ("PRM, product", aggregates(run, "product"))):
+        area = metrics.auroc(values.ravel(), right.ravel())
+        found[f"{model}: AUROC over answers"] = f"{area:.3f}"
+        found[f"{model}: within a problem"] = auroc_within(values, right)
     steps = [label != "-" for label in "".join(flat(run, "labels"))]
-    return {"answers right": np.mean(right),
-            "ORM, AUROC over answers": metrics.auroc(flat(run, "orm"), right),
-            "PRM, AUROC over steps": metrics.auroc(
-                np.concatenate(flat(run, "prm")), steps)}
+    area = metrics.auroc(np.concatenate(flat(run, "prm")), steps)
+    return found | {"PRM: AUROC over steps": f"{area:.3f}"}
 
 # %%
 # NBVAL_CHECK_OUTPUT
 SETS = {"as in training": "best_of_64", "longer": "longer",
         "unseen family": "unseen_family"}
-shifted = pd.DataFrame({title: on_set(name) for title, name in SETS.items()}).T
-print(shifted.round(2).to_string())
+shifted = pd.DataFrame({title: on_set(name) for title, name in SETS.items()})
+print(shifted.to_string())
 
 # %% [markdown]
+# On longer problems the PRM still knows a wrong step, yet its product chooses no
+# better than the ORM: within a problem neither is told apart from a coin. On the
+# unseen family its step scores are worse than a coin, and what its product knows there
+# is which *problems* are easy, not which of their answers is right. So the ORM suffers
+# alike on both sets, and the PRM more where the kind of step is new.
+#
 # A reward model knows what its labels taught it, on problems like those it was
 # taught on. Beyond them it may still be sure of itself.
 #
 # What else goes wrong, in short:
 #
-# - **ORM:** it praises lucky traces, cannot say where, and says little about a
-#   prefix. Its labels are noisy exactly where problems are hard.
+# - **ORM:** it praises lucky traces, cannot say where, and of a prefix says only how
+#   it may end. Its labels are noisy exactly where problems are hard.
 # - **PRM:** its labels are dear or estimated; what a step is has to be settled; the
 #   aggregation can favour short traces; and, optimised hard enough, it is gamed.
 #   DeepSeek-R1's authors name three limits: fine-grained steps are hard to define,
@@ -533,7 +554,7 @@ print(shifted.round(2).to_string())
 # | same | MATH | 39.4 | 40.4 | **44.5** |
 # | RLHFlow, its README | GSM8K, Deepseek-7B, best of 1024 | | **93.4** | 93.0 |
 # | same | MATH | 57.4 | 52.4 | **58.1** |
-# | Zhang et al. 2025 | best of 8, 7B PRM on MC labels | **66.2** | | 65.9 |
+# | Zhang et al. 2025 | best of 8, mean of seven benchmarks (GSM8K to MMLU STEM), 7B PRM on MC labels | **66.2** | | 65.9 |
 #
 # Read it with care. The first row's ORM and PRM were trained on different data, as
 # that paper says itself. In the last row a PRM does not even beat the vote. And in

@@ -26,10 +26,11 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from IPython.display import HTML
 
-from prmlab import agreement, checker, claims, exercises, plots, problems, scoring, theme
+from prmlab import agreement, checker, claims, exercises, plots
+from prmlab import problems, scoring, theme, traces
 from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
-from prmlab.traces import Problem, Trace, split_steps, to_frame
+from prmlab.traces import Problem, Trace, to_frame
 from prmlab.verdicts import REASONS
 from prmlab.widgets import twin
 from prmlab.widgets.step_annotator import StepAnnotator
@@ -107,10 +108,10 @@ for name, parts in {"line": text.splitlines(), "paragraph": text.split("\n\n"),
 exercises.show("02", "split_steps")
 
 # %%
-def my_split_steps(text):
+def split_steps(text):
     ...  # your code: a list of strings
 
-exercises.check("02", "split_steps", my_split_steps)
+exercises.check("02", "split_steps", split_steps)
 
 # %% [markdown]
 # Now traces that nobody wrote by hand. The policy gets thirty test problems of each
@@ -478,7 +479,8 @@ print(f"{len(differ)} differences")
 # Usually there is no exact checker. Then a second labeller is the only check there
 # is: both label the same traces without seeing the other's labels, and what they
 # differ on is talked over. Here a second SIMULATED reader, as hurried as the first,
-# joins. Both overlook a third of the wrong steps, each a different third.
+# joins. Both overlook a third of the wrong steps, each its own third, drawn
+# independently.
 #
 # **Predict:** will their kappa be higher or lower than that of one of them with the
 # truth?
@@ -662,7 +664,7 @@ exercises.quiz("02")
 # NBVAL_CHECK_OUTPUT
 my_problem = Problem("mine", "A shirt is $40. It is sold at 25 % off, and then "
                      "another $5 off. What does it cost?", None, "mine")
-my_steps = split_steps("""
+my_steps = traces.split_steps("""
 25% of $40 is $10, so the shirt is at 40 - 10 = $30.
 Another $5 off: 30 - 5 = $20.
 Answer: $20

@@ -142,14 +142,16 @@ def prm_loss(prm, batch):
     return total / n
 
 # %% [markdown]
-# Built once, imported ever after: it must be what the package trains with. An
-# untrained head knows nothing, so the loss should be near $\log 2 \approx 0.69$.
+# Built once, imported ever after: it must be what the package trains with. A head
+# that gave 0 everywhere would cost $\log 2 \approx 0.69$; a random one, as here before
+# any training, costs a little more or less, as luck has it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 fresh = PRM.from_backbone("verifier-base", seed=SEED)
 by_hand = prm_loss(fresh, train[:32]).item()
 first = next(training.fit_prm(train[:32], base=fresh, device="cpu"))
+print(f"loss of the untrained head: {by_hand:.2f}")
 print("the same as the package's:", bool(np.isclose(by_hand, first.loss, rtol=1e-4)))
 
 # %%
@@ -193,16 +195,31 @@ def step_figures(prm):
             "first-error F1": metrics.first_error_f1(found, truth).f1}
 
 # %% [markdown]
-# **Predict.** The head starts from nothing. After how many traces will it find
-# first errors better than a coin: ten, a hundred, a thousand?
+# **Predict.** The head starts at random. How well will it tell wrong steps from right
+# ones before it has seen any label, after a hundred traces, after all of them? A coin
+# has an AUROC of 0.5.
 
 # %%
+by_traces = {0: step_figures(PRM.from_backbone("verifier-base", seed=SEED))}
 began = time.time()
 for record in plots.live(training.fit_prm(
         live_traces, base="verifier-base", epochs=epochs, seed=SEED, lr=0.01, together=4,
         warmup=8, decay=0.9, validate=step_figures, validate_every=15), title="A PRM, live"):
-    pass
+    if record.validation or record.step == 4:
+        by_traces[record.n_traces] = record.validation or step_figures(record.model)
 prm, prm_seconds = record.model, time.time() - began
+
+# %%
+for n, figures in by_traces.items():
+    print(f"after {n:5,} traces:  AUROC over steps {figures['auroc']:.2f},  "
+          f"first-error F1 {figures['first-error F1']:.2f}")
+
+# %% [markdown]
+# Not from nothing, then. The lessons put wrong tokens in plain sight, and a random head
+# may point the right way already, and find first errors as well as a trained one. With
+# another `SEED` it may point the wrong way, and find none at first. Labels have only to
+# turn it. And F1 hangs on one threshold: it may dip while AUROC rises, as long as the
+# scores as a whole still move.
 
 # %%
 parameters = prm.model.num_parameters()
@@ -247,11 +264,14 @@ print(f"does it know a right answer?  ORM, AUROC over answers: "
       f"{metrics.auroc(orm.score(held_out), held_right):.2f}")
 print(f"                              PRM, by its product:     "
       f"{metrics.auroc(by_product, held_right):.2f}")
+alike = np.mean([(t.labels[-1] >= 0) == training.outcome(t) for t in live_traces])
+print(f"last step's label says the same as the answer's bit: {alike:.1%} of the traces")
 
 # %% [markdown]
-# The third line is a PRM asked an ORM's question, without ever having seen an
-# answer's label. Is it ahead, or behind? With so few traces either can happen;
-# run the two trainings again with another `SEED` before believing it.
+# The third line is a PRM asked an ORM's question. It was not trained for it, though
+# the label of its last step, *Answer: ...*, nearly always says the same as the ORM's
+# bit. Is it ahead, or behind? With so few traces either can happen; run the two
+# trainings again with another `SEED` before believing it.
 
 # %% [markdown]
 # ## Calibration
@@ -309,8 +329,15 @@ for s in sizes:
     print(f"{s.get('model', s['start']):13}  {s['traces']:7,} traces  {s['labels']:8,} labels  "
           f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]"
           + (f"  at rate {s['lr']}" if "lr" in s else ""))
+plain, taught = ([s for s in sizes if s["start"] == start and "model" not in s]
+                 for start in ("policy-strong", "verifier-base"))
+enough = [s["labels"] for s in plain if s["f1"][0] >= taught[0]["f1"][0]]
+print("without lessons as good as with them at the fewest labels:",
+      f"{enough[0]:,} labels" if enough else "at no number of labels recorded")
 
 # %% [markdown]
+# How many labels does the start without lessons need? More than were recorded.
+#
 # A curve need not rise evenly. Each point is *one* training, whose seed, rate and
 # threshold have luck of their own; the interval only knows the luck of the test
 # traces. Which learning rate validation preferred stands in each line. Look which
@@ -331,20 +358,44 @@ chosen = [s for s in sizes if s["start"] == "policy-strong"] + [sizes[-1]]
 plots.best_of_n({s.get("model", f"{s['labels']:,} labels"): as_curve(s) for s in chosen},
                 title="Choosing with PRMs from policy-strong, and with prm-large")
 
+# %% [markdown]
+# Does a curve fall after its best $N$? That is for the difference on the *same*
+# problems to say, with its interval. (The best $N$ was picked on these problems too,
+# so a small fall is partly the luck of the pick.)
+
 # %%
+# NBVAL_CHECK_OUTPUT
+def falls(s):
+    top = int(np.argmax(s["best of n"]))
+    rising = top == len(s["n"]) - 1
+    since = top - rising  # where it still rises: from the last N but one
+    gain, low, high = s["gain"][since]
+    word = (f"still rising at N = {s['n'][-1]}" if rising
+            else "falls" if high < 0 else "not seen to fall")
+    return f"{word}, from N = {s['n'][since]} {gain:+.3f} ({low:+.3f} to {high:+.3f})"
+
 for s in sizes:
-    accuracy = np.array(s["best of n"])
-    top = int(accuracy.argmax())
-    word = "falls" if accuracy[-1] < accuracy[top] - 0.005 else "does not fall"
-    print(f"{s['start']:13} {s['labels']:8,} labels: {accuracy[0]:.2f} at N = 1, {accuracy[-1]:.2f} at "
-          f"N = {s['n'][-1]}; {word} after its best, at N = {s['n'][top]}")
+    print(f"{s.get('model', s['start']):13} {s['labels']:8,} labels: "
+          f"{s['best of n'][0]:.2f} to {s['best of n'][-1]:.2f}; {falls(s)}")
 
 # %% [markdown]
-# Where a curve falls, the PRM has learned habits instead of arithmetic: that first
-# steps are mostly right, that a short trace has fewer places to be wrong. The
-# maximum over $N$ is a search for whatever the PRM overrates, and the larger $N$
-# is, the better that search becomes. Nobody optimised against this PRM on
-# purpose; choosing was enough. That is reward hacking at its purest.
+# A PRM that is fooled has learned habits: perhaps that first steps are mostly right,
+# or that a short trace has fewer places to be wrong. The second can be looked at. How
+# many steps has the trace that it chooses?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print(f"right answers to the same problems: {runs['steps of right answers']:.2f} steps")
+for s in sizes:
+    print(f"{s.get('model', s['start']):13} {s['labels']:8,} labels: one trace "
+          f"{s['steps'][0]:.2f}, best of {s['n'][-1]} {s['steps'][-1]:.2f} steps")
+
+# %% [markdown]
+# Where the PRM does not know a wrong step, its winners get ever shorter, shorter than
+# right answers are; where it does, they hardly move. The maximum over $N$ is a search
+# for whatever the PRM overrates, and the larger $N$ is, the better that search becomes.
+# Nobody optimised against this PRM on purpose; choosing was enough. That is reward
+# hacking at its purest.
 
 # %%
 exercises.show("03", "trap_chance")
@@ -360,7 +411,8 @@ exercises.check("03", "trap_chance", trap_chance)
 #
 # A step's score lives at the end of its separator. The loss is a cross-entropy
 # there, and hard, soft, neutral and missing labels differ only in the target. A
-# PRM with too few labels is worse than none when you let it choose among many.
+# PRM that does not know a wrong step when it sees one is worse than none when it may
+# choose among many; here the start decided that, seventeen times the labels did not.
 
 # %%
 exercises.quiz("03")

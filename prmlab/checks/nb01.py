@@ -181,8 +181,9 @@ _WHY_NOT = {
     "rerank": "finished answers are compared once, and right final answers are the only labels "
               "there are. An ORM needs no step labels; on GSM8K with 1,024 samples the RLHFlow "
               "ORM is even ahead, 93.4 against 93.0",
-    "prune": "the traces are not finished when they are cut: an ORM was trained on finished "
-             "ones, and a step has to be judged before an answer exists",
+    "prune": "the traces are not finished when they are cut, and a step has to be judged before "
+             "an answer exists. An ORM trained at the last step only was never asked there; one "
+             "trained at every step says how the trace may end, not whether this step is right",
     "explain": "one number for the whole trace cannot say where it went wrong; only a score "
                "for each step can",
     "grade": "a program already knows which answers are right. A learned model could only be "

@@ -1,8 +1,9 @@
 """Checks of notebook 02: steps, PRM800K rows, neutral steps, kappa, an arithmetic checker."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from prmlab.checks.attempts import (
@@ -78,12 +79,14 @@ def _row_mistake(row: Any, problem: str, steps: Sequence[str], ratings: Sequence
         texts = [completion["text"] for completion in completions]
         rated = [completion["rating"] for completion in completions]
         chosen = [step["chosen_completion"] for step in rows]
+        flagged = [completion["flagged"] for completion in completions]
+        written = [step["human_completion"] for step in rows]
     except (KeyError, TypeError, IndexError) as error:
         missing = error.args[0] if isinstance(error, KeyError) else "the nesting"
         return (f"The row does not have PRM800K's shape, look at {missing!r}: "
                 f"question.problem, "
-                "label.steps[i].completions[0].text and .rating, label.steps[i]."
-                "chosen_completion, label.finish_reason.")
+                "label.steps[i].completions[0].text, .rating and .flagged, label.steps[i]."
+                "human_completion and .chosen_completion, label.finish_reason.")
     kept = len(steps) if end is None else end + 1
     if asked != problem:
         return f"question.problem must be the problem's text, got {show(asked)}."
@@ -104,6 +107,11 @@ def _row_mistake(row: Any, problem: str, steps: Sequence[str], ratings: Sequence
     if any(index != 0 for index in chosen[:kept if end is None else end]):
         return ("chosen_completion is the index of the completion that the solution goes on "
                 "from: 0, where there is only one.")
+    if any(flag is not False for flag in flagged):
+        return f"flagged must be False: no completion is reported as unfit. Got {show(flagged)}."
+    if any(text is not None for text in written):
+        return ("human_completion must be None (null in JSON): no labeller wrote a step here. "
+                f"Got {show(written)}.")
     wanted = "solution" if end is None else "found_error"
     if reason != wanted:
         return f'finish_reason must be "{wanted}" for ratings {ratings}, got {show(reason)}.'
@@ -202,14 +210,15 @@ def kappa(attempt: object) -> str | None:
 _CLAIMS = [
     ("3 * 12 = 36",), ("36 - 5 = 32",), ("12+4=16",), ("8 / 2 = 4",), ("7 / 2 = 3",),
     ("3 + -4 = -1",), ("5 / 0 = 0",), ("0 / 5 = 0",), ("Ben has many pens",), ("2 + 2",),
-    ("-9 - 5 = -14",), ("2 - 5 = 3",),
+    ("-9 - 5 = -14",), ("2 - 5 = 3",), ("1 + 2 + 3 = 6",), ("3 * 12 = 36.5",),
 ]
 _CLAIM = re.compile(r"\s*(-?\d+)\s*([-+*/])\s*(-?\d+)\s*=\s*(-?\d+)\s*")
+Read = Callable[[str], re.Match[str] | None]
 
 
 def _claim(text: str, *, floor: bool = False, unreadable: bool | None = None,
-           unsigned: bool = False) -> bool | None:
-    match = _CLAIM.fullmatch(text)
+           unsigned: bool = False, read: Read = _CLAIM.fullmatch) -> bool | None:
+    match = read(text)
     if not match or (unsigned and "-" in match[1] + match[3] + match[4]):
         return unreadable
     a, b, c = int(match[1]), int(match[3]), int(match[4])
@@ -220,11 +229,10 @@ def _claim(text: str, *, floor: bool = False, unreadable: bool | None = None,
 
 def check_claim(attempt: object) -> str | None:
     """`check_claim(text)`: True, False, or None where there is no claim a op b = c."""
-    dangerous = names_used(attempt) & {"eval", "exec", "compile", "__import__"}
+    dangerous = names_used(attempt) & {"eval", "exec", "__import__"}
     if dangerous:
         return (f"You used `{min(dangerous)}`. The text was written by a language model: it "
-                f"would "
-                "run whatever stands there, and `9**9**9` would never end. Read the numbers "
+                "would run whatever stands there, and `9**9**9` would never end. Read the numbers "
                 "and the sign yourself.")
 
     def spaced(text: str) -> bool | None:
@@ -252,6 +260,11 @@ def check_claim(attempt: object) -> str | None:
          lambda t: None if "/ 0" in t else _claim(t)),
         ("You called every claim true; compute the left side and compare.",
          lambda t: None if _claim(t) is None else True),
+        ("You found a claim inside a longer text: `1 + 2 + 3 = 6` is not of the form a op b = c, "
+         "and `3 * 12 = 36.5` does not say 36. Match the whole text.",
+         partial(_claim, read=_CLAIM.search)),
+        ("You matched the beginning and ignored the rest: `3 * 12 = 36.5` does not say 36. Match "
+         "the whole text.", partial(_claim, read=_CLAIM.match)),
     ])
 
 
