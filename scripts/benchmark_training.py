@@ -51,7 +51,7 @@ SEED = 0  # of the data; trainings have seeds 0, 1, ...
 TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32, 128)]
 ON_GPU = {"packed": "flex", "compiled": True, "tokens_at_once": 2**15}  # of ours
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}  # by the number of seeds
-SETTINGS = {"tiny": {"lr": 0.001, "warmup": 4}, "100m": {"lr": 0.0001, "warmup": 1}}
+SETTINGS = {"tiny": {"lr": 0.001, "warmup": 4}, "100m": {"lr": 0.00003, "warmup": 2}}
 
 
 def fresh(options: argparse.Namespace) -> PRM:

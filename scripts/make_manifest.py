@@ -21,8 +21,17 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/kill_training.json": (
         "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
     "runs/benchmark_training_tiny.json": (
-        "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 32 --batch-size "
-        "16 --trial 48 --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --peer-python PYTHON "
+        "--json data/runs/benchmark_training_tiny.json", 0),
+    "runs/benchmark_training_tiny_2_threads.json": (
+        "python scripts/benchmark_training.py --seeds 3 --peer-python PYTHON "
+        "--json data/runs/benchmark_training_tiny_2_threads.json", 0),
+    "runs/benchmark_training_100m.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 1 --shape 100m "
+        "--problems 64 --epochs 1 --batch-size 64 --trial 64 --validate 60 --precision bf16 "
+        "--peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
+    "runs/training_options.json": (
+        "python scripts/measure_training_options.py --clock cpu (and --shape 100m ...)", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
@@ -38,6 +47,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "--threads 1 --clock cpu --json data/runs/benchmark_labels_100m.json", 7),
     "runs/smollm2.json": (
         "python scripts/measure_smollm2.py --problems 10 --lora 2 --json data/runs/smollm2.json", 0),
+    "runs/label_sources_again.json": ("python scripts/repeat_label_sources.py", 101),
     "runs/label_sources.json": ("python scripts/record_label_sources.py", 1),
     "runs/label_error.json": ("python scripts/record_label_error.py", 1),
     "runs/best_of_1860.npz": ("python scripts/record_best_of_n.py --problems 120", 1),
