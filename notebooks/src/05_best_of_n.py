@@ -14,7 +14,7 @@
 # | **To read** | 40 minutes |
 # | **To run** | 40 seconds on two cores |
 # | **Live** | the first section's search with its cost, the traces that fool the PRM, and every curve, computed from the recorded samples |
-# | **Recorded** | 1,860 samples of each test problem with their scores (data/runs/best_of_1860.npz), by scripts/record_best_of_n.py |
+# | **Recorded** | 1,860 samples of each test problem with their scores (data/runs/best_of_1860.npz), by scripts/record_best_of_n.py; figures from notebooks 04 and 10 |
 
 # %%
 import json

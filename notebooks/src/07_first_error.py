@@ -917,10 +917,11 @@ for kind in ("slip", "wrong operation", "wrong quantity"):
 
 # %% [markdown]
 # (The intervals are of the difference; they redraw whole stories.) If the planted slips
-# are caught far less often than the policy's own, a likely reason is that the policy's slips have a look of their own, numbers that it tends to
-# confuse, and that the PRM learned this look along with, or in place of, arithmetic.
-# **A PRM catches the mistakes it was shown.** Before you judge another model's traces
-# with it, make this table anew: a high F1 on traces of its own policy does not tell.
+# are caught far less often than the policy's own, a likely reason is that the policy's
+# slips have a look of their own, numbers that it tends to confuse, and that the PRM
+# learned this look along with, or in place of, arithmetic. **A PRM catches the mistakes
+# it was shown.** Before you judge another model's traces with it, make this table anew: a
+# high F1 on traces of its own policy does not tell.
 #
 # ## By position
 #
