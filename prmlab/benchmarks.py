@@ -170,18 +170,41 @@ def prm_bench(
                              f"{len(judged)} for {len(truth)} steps")
     pooled = metrics.prm_score([x for row in judged_right for x in row],
                                [x for row in right for x in row])
-    counts = np.array([_counts(j, t) for j, t in zip(judged_right, right, strict=True)])
+    counts = _all_counts(judged_right, right)
 
     def estimate(rows: np.ndarray) -> Estimate:
-        weights = resample_weights(len(rows), seed=seed, draws=draws)
-        only_right = not rows[:, 2:].any()
-        low, high = percentiles(_scores(weights @ rows, only_right), level)
-        value = float(_scores(rows.sum(axis=0), only_right))
+        low, high = percentiles(_drawn(rows, seed, draws), level)
+        value = float(_scores(rows.sum(axis=0), not rows[:, 2:].any()))
         return Estimate(value, float(low), float(high), level)
 
     groups = np.array(classes if classes is not None else [""] * len(right))
     names = [] if classes is None else sorted(set(classes))
     return PrmBench(estimate(counts), pooled, {n: estimate(counts[groups == n]) for n in names})
+
+
+def drawn_prm_scores(judged_right: Sequence[Sequence[bool]], right: Sequence[Sequence[bool]], *,
+                     seed: int = 0, draws: int = DRAWS) -> np.ndarray:
+    """PRMScore of bootstrap draws over traces, `[draws]`, as behind the interval of `prm_bench`.
+
+    With the same seed, draw `d` of two judges takes the same traces, so that they can be compared
+    draw by draw. Every trace needs one judgement per step.
+
+    Example:
+        >>> truth = [[True, False], [True]]
+        >>> set((drawn_prm_scores(truth, truth) - drawn_prm_scores(truth, truth)).tolist())
+        {0.0}
+    """
+    return _drawn(_all_counts(judged_right, right), seed, draws)
+
+
+def _drawn(counts: np.ndarray, seed: int, draws: int) -> np.ndarray:
+    weights = resample_weights(len(counts), seed=seed, draws=draws)
+    return _scores(weights @ counts, not counts[:, 2:].any())
+
+
+def _all_counts(judged_right: Sequence[Sequence[bool]],
+                right: Sequence[Sequence[bool]]) -> np.ndarray:
+    return np.array([_counts(j, t) for j, t in zip(judged_right, right, strict=True)])
 
 
 def _counts(judged: Sequence[bool], truth: Sequence[bool]) -> tuple[int, int, int, int]:

@@ -3,18 +3,19 @@
 Conventions: `P` problems, `N` samples of each, `K` points of a curve. `correct` is `[P, N]`,
 whether the sample's final answer is right. A point at `n` is the expected accuracy when `n` of
 the `N` samples are drawn without replacement: unbiased, and using all `N` samples at every `n`.
-Intervals come from a bootstrap over problems (`intervals`).
+Intervals come from a bootstrap over problems (`intervals`); where all problems are alike, from
+Wilson (`of_shares`).
 
 Curves of votes are in `votes`. Does not sample, score or grade.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
 
-from prmlab.intervals import DRAWS, percentiles, resample_weights
+from prmlab.intervals import DRAWS, percentiles, resample_weights, wilson
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def best_of_n_curve(
         array([0.333, 0.667, 1.   ])
     """
     right = as_samples(correct)
-    return winner_curve(right, scores, ns, seed=seed, level=level, draws=draws)
+    return of_shares(winner_curve(right, scores, ns, seed=seed, level=level, draws=draws))
 
 
 def winner_curve(
@@ -165,7 +166,7 @@ def oracle_curve(
     table = [[1 - comb(n_samples - c, n) / comb(n_samples, n) for n in ns]
              for c in range(n_samples + 1)]
     per_problem = np.array(table)[right.sum(axis=1).astype(int)]
-    return curve_of(per_problem, ns, seed=seed, level=level, draws=draws)
+    return of_shares(curve_of(per_problem, ns, seed=seed, level=level, draws=draws))
 
 
 def difference(
@@ -259,7 +260,8 @@ def subsample_spread(curve: Curve) -> np.ndarray:
         >>> subsample_spread(best_of_n_curve([[True, False]], [[0.9, 0.1]]))
         array([0.5, 0. ])
 
-    Source: Lightman et al. 2023, arXiv:2305.20050, who draw 400 times from 1,860 samples.
+    Source: Lightman et al. 2023, arXiv:2305.20050, figure 3, who show it for n up to 1,000 of 1,860
+    samples; the code released with it (openai/prm800k, eval/eval.py) draws 400 times.
     """
     chance = curve.per_problem
     return np.sqrt(np.clip(chance * (1 - chance), 0, None).sum(axis=0)) / len(chance)
@@ -282,6 +284,23 @@ def curve_of(
     weights = resample_weights(len(per_problem), seed=seed, draws=draws)
     low, high = percentiles(weights @ per_problem, level)
     return Curve(ns, per_problem.mean(axis=0), low, high, per_problem, level)
+
+
+def of_shares(curve: Curve) -> Curve:
+    """The curve of shares of problems, with Wilson's interval where all are 0, or all are 1.
+
+    There a bootstrap knows no spread: however few the problems are, every draw is the same.
+
+    Example:
+        >>> of_shares(curve_of(np.ones((20, 1)), (8,))).low.round(2)
+        array([0.84])
+    """
+    low, high, n = curve.low.copy(), curve.high.copy(), len(curve.per_problem)
+    for k in np.flatnonzero(np.ptp(curve.per_problem, axis=0) == 0):
+        if curve.per_problem[0, k] in (0, 1):
+            n_right = n * int(curve.per_problem[0, k])
+            low[k], high[k] = wilson(n_right, n, level=curve.level)
+    return replace(curve, low=low, high=high)
 
 
 def as_samples(correct: np.ndarray) -> np.ndarray:

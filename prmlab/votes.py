@@ -7,10 +7,12 @@ Does not sample, score or grade.
 """
 
 from collections.abc import Hashable, Sequence
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
-from prmlab.curves import Curve, as_numbers, as_samples, as_trace_scores, curve_of
+from prmlab.curves import Curve, as_numbers, as_samples, as_trace_scores, curve_of, of_shares
 from prmlab.intervals import DRAWS
 
 
@@ -26,14 +28,15 @@ def majority_curve(
 ) -> Curve:
     """Accuracy of the most frequent answer among `n`; ties are split evenly.
 
-    Exact at `n = 1` and `n = N`; between them the mean over `n_subsamples` seeded subsamples of
-    each problem. A problem none of whose samples has an answer counts as wrong.
+    Exact at `n = 1`, and where there are no more than `n_subsamples` subsets of `n` of the N;
+    elsewhere the mean over so many seeded subsamples of each problem. A problem none of whose
+    samples has an answer counts as wrong.
 
     Args:
         correct: `[P, N]`, bool.
         answers: `[P][N]`, hashable, `None` where a sample has no answer.
         ns, seed, level, draws: as in `best_of_n_curve`.
-        n_subsamples: subsamples of a problem, >= 1.
+        n_subsamples: subsamples of a problem, or subsets of it that are all looked at, >= 1.
 
     Raises:
         ValueError: as in `best_of_n_curve`; and if samples with the same answer are not all
@@ -121,7 +124,7 @@ def _vote_curve(
     weights = np.maximum(weights, 1e-12)  # so that answers of weight 0 tie instead of vanishing
     per_problem = np.empty((len(right), len(ns)))
     rng = np.random.default_rng(seed)
-    inner = [k for k, n in enumerate(ns) if 1 < n < n_samples]
+    inner = [k for k, n in enumerate(ns) if n > 1 and comb(n_samples, n) > n_subsamples]
     for p in range(len(right)) if inner else ():
         order = rng.permuted(np.tile(np.arange(n_samples), (n_subsamples, 1)), axis=1)
         sizes = [ns[k] for k in inner]
@@ -130,12 +133,12 @@ def _vote_curve(
     for k, n in enumerate(ns):
         if n == 1:
             per_problem[:, k] = right.mean(axis=1)
-        elif n == n_samples:
-            whole = np.arange(n_samples)[None]
-            per_problem[:, k] = [_votes(groups[p], weights[p], group_right[p], whole, [n],
+        elif k not in inner:
+            every = np.array(list(combinations(range(n_samples), n)))
+            per_problem[:, k] = [_votes(groups[p], weights[p], group_right[p], every, [n],
                                         None if breaks is None else breaks[p])[0]
                                  for p in range(len(right))]
-    return curve_of(per_problem, ns, seed=seed, level=level, draws=draws)
+    return of_shares(curve_of(per_problem, ns, seed=seed, level=level, draws=draws))
 
 
 def _votes(groups: np.ndarray, weights: np.ndarray, group_right: np.ndarray, order: np.ndarray,

@@ -9,8 +9,9 @@ error (ProcessBench's F1), every step (PRMScore) and the order of steps (AUROC),
 that read nothing, by the arithmetic checker, and with --prm by a PRM: on the traces that it can
 read, which are counted, with two of the others beside it on those same traces. Every result has a
 95 % bootstrap interval over traces or problems (an accuracy Wilson's); the two halves of PRMScore
-have none. Without a PRM it takes ten seconds of a core, with ours forty. What is written holds
-figures, names of files and their hashes, and no text of the data.
+have none. Who is ahead is asked of the difference, on the traces that both judges read, redrawn for
+both together (`ahead`). Without a PRM it takes ten seconds of a core, with ours forty. What is
+written holds figures, names of files and their hashes, and no text of the data.
 """
 
 import argparse
@@ -26,12 +27,13 @@ import numpy as np
 
 from prmlab import answers, benchmarks, catalog, claims, metrics, scoring
 from prmlab.datasets import bigbench_mistake, prmbench, recorded, rows
-from prmlab.intervals import Estimate, bootstrap_mean, wilson
+from prmlab.intervals import Estimate, bootstrap_mean, percentiles, wilson
 from prmlab.traces import Trace
 
 MISTAKES = ("multistep_arithmetic", "tracking_shuffled_objects", "word_sorting",
             "logical_deduction", "dyck_languages")
 # P(right) of every step, [S] a trace; None for a trace that the judge cannot read
+Scored = Sequence[np.ndarray | None]
 Judge = Callable[[Sequence[Trace]], list[np.ndarray | None]]
 
 
@@ -61,6 +63,11 @@ def arithmetic(traces: Sequence[Trace]) -> list[np.ndarray]:
     """A step with a false arithmetic claim scores 0, any other 1."""
     return [np.array([float(all(c.holds or c.misprint for c in found))
                       for found in claims.read(t.steps, t.problem.text)]) for t in traces]
+
+
+BLIND: dict[str, Judge] = {"always right": always_right, "always step 0": always_step_0,
+                           "random place": random_place, "the later the worse": later_worse}
+READERS = ("arithmetic checker", "prm")  # asked whether they are ahead of those
 
 
 def prm_judges(name: str) -> dict[str, Judge]:
@@ -127,6 +134,44 @@ def order(scores: Sequence[np.ndarray | None], traces: Sequence[Trace]) -> dict 
         [s[at] for s, at in zip(scores, known, strict=True)], right))
 
 
+def ahead(judge: Scored, other: Scored, draw: Callable[[Sequence, Sequence], np.ndarray],
+          true: Sequence) -> dict | None:
+    """How far a judge is ahead of another on the traces that both read; None if undefined there.
+
+    Args:
+        judge, other: the step scores of each trace.
+        draw: of scores and truths the measure of bootstrap draws, [draws], in pairs by draw; the
+            first of them of all traces as they are.
+        true: what is to be found, of each trace.
+    """
+    judge, other, true = readable(judge, other, true)
+    other, judge, true = readable(other, judge, true)
+    if not true:
+        return None
+    gaps = draw(judge, true) - draw(other, true)
+    if np.isnan(gaps[0]):
+        return None
+    low, high = percentiles(gaps[1:], 0.95)
+    return numbers(Estimate(float(gaps[0]), float(low), float(high))) | {"traces": len(true)}
+
+
+def f1_draws(scores: Sequence[np.ndarray], true: Sequence[int | None]) -> np.ndarray:
+    """First-error F1 as it is, then of every draw."""
+    said = [scoring.first_error(s) for s in scores]
+    if len({t is None for t in true}) < 2:
+        return np.full(2, np.nan)
+    return np.r_[metrics.first_error_f1(said, true, draws=1).f1, metrics.drawn_f1s(said, true)]
+
+
+def prm_score_draws(scores: Sequence[np.ndarray], right: Sequence[Sequence[bool]]) -> np.ndarray:
+    """PRMScore as it is, then of every draw; NaN where no step is wrong."""
+    if all(all(row) for row in right):
+        return np.full(2, np.nan)
+    judged = [s >= 0.5 for s in scores]
+    return np.r_[benchmarks.prm_bench(judged, right, draws=1).score.value,
+                 benchmarks.drawn_prm_scores(judged, right)]
+
+
 def mistakes(folder: Path, judges: Mapping[str, Judge]) -> dict:
     """BIG-Bench-Mistake by task and over all, and thresholds carried from the first task on."""
     sets = {task: list(bigbench_mistake.read(path)) for task in MISTAKES
@@ -136,21 +181,24 @@ def mistakes(folder: Path, judges: Mapping[str, Judge]) -> dict:
     true = {task: [rows.first_error(t) for t in traces] for task, traces in sets.items()}
     found = {"traces": {task: len(traces) for task, traces in sets.items()},
              "right traces": {task: sum(x is None for x in true[task]) for task in sets}}
+    given, all_true = {}, [x for task in sets for x in true[task]]
     for name, judge in judges.items():
         scores = {task: judge(traces) for task, traces in sets.items()}
         every = [t for traces in sets.values() for t in traces]
-        flat = [s for rows_ in scores.values() for s in rows_]
+        flat = given[name] = [s for rows_ in scores.values() for s in rows_]
         kept = {task: readable(scores[task], true[task]) for task in sets}
         both = [task for task, (_, truth) in kept.items()
                 if 0 < sum(x is None for x in truth) < len(truth)]
         found[name] = {
             "traces read": {task: len(kept[task][0]) for task in sets},
-            "all": first_errors(flat, [x for t in sets for x in true[t]]) | {
+            "all": first_errors(flat, all_true) | {
                 "auroc": order(flat, every)},
             "tasks": {task: first_errors(scores[task], true[task]) | {
                 "auroc": order(scores[task], sets[task])} for task in sets}}
         if both:
             found[name] |= averages(*({task: kept[task][k] for task in both} for k in (0, 1)))
+    found["ahead of"] = {name: {blind: {"f1": ahead(given[name], given[blind], f1_draws, all_true)}
+                                for blind in BLIND} for name in READERS if name in given}
     return found
 
 
@@ -181,8 +229,10 @@ def prm_bench(folder: Path, judges: Mapping[str, Judge]) -> dict:
              "error steps beyond their trace": beyond, "controls": len(controls),
              "classes": Counter(classes)}
     true = [rows.first_error(t) for t in [*traces, *controls]]
+    given = {}
     for name, judge in judges.items():
         scores = judge(traces)
+        given[name] = scores, [*scores, *judge(controls)]
         kept, *beside = readable(scores, right, classes)
         if not kept:
             found[name] = {"traces read": 0}
@@ -193,7 +243,15 @@ def prm_bench(folder: Path, judges: Mapping[str, Judge]) -> dict:
             "prm_score": numbers(result.score), "f1_right": round(result.counts.f1_right, 4),
             "f1_wrong": round(result.counts.f1_wrong, 4), "auroc": order(scores, traces),
             "classes": {c: numbers(e) for c, e in result.classes.items()},
-            "first error": first_errors([*scores, *judge(controls)], true)}
+            "first error": first_errors(given[name][1], true)}
+    found["ahead of"] = {name: {blind: {
+        "f1": ahead(given[name][1], given[blind][1], f1_draws, true),
+        "prm_score": ahead(given[name][0], given[blind][0], prm_score_draws, right),
+        "classes": {c: ahead(*([s for s, own in zip(given[j][0], classes, strict=True) if own == c]
+                               for j in (name, blind)), prm_score_draws,
+                             [row for row, own in zip(right, classes, strict=True) if own == c])
+                    for c in sorted(set(classes))}}
+        for blind in BLIND} for name in READERS if name in given}
     return found
 
 
@@ -213,9 +271,11 @@ def run_figures(folder: Path) -> dict:
     flags = {name: [t.problem.facts["correct"] for t in sampled]
              for name, sampled in problems.items()}
     for kind, right in (("our grading", ours), ("recorded flags", flags)):
-        found[kind] = {how: numbers(bootstrap_mean([
-            choose(right[name], given[name], problems[name]) for name in problems]))
-            for how, choose in CHOICES.items()}
+        each = {how: np.array([choose(right[name], given[name], problems[name])
+                               for name in problems]) for how, choose in CHOICES.items()}
+        found[kind] = {how: numbers(bootstrap_mean(values)) for how, values in each.items()}
+        found[f"PRM minus majority, {kind}"] = numbers(bootstrap_mean(
+            each["best by recorded PRM score"] - each["majority"]))
     found["right by us"] = sum(map(sum, ours.values()))
     found["right as recorded"] = sum(map(sum, flags.values()))
     found["differences"] = [
@@ -268,9 +328,7 @@ def main() -> None:
     if not args.folder.is_dir():
         parser.error(f"no folder {args.folder}")
     began = time.time()
-    judges: dict[str, Judge] = {"always right": always_right, "always step 0": always_step_0,
-                                "random place": random_place, "the later the worse": later_worse,
-                                "arithmetic checker": arithmetic}
+    judges: dict[str, Judge] = {**BLIND, "arithmetic checker": arithmetic}
     if args.prm:
         judges |= prm_judges(args.prm)
     command = f"python scripts/measure_human_data.py FOLDER{' --prm ' * bool(args.prm)}"

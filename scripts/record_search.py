@@ -1,9 +1,11 @@
 """Search strategies at rising budgets: python scripts/record_search.py [--problems 100].
 
 Writes `data/runs/search.json`: for each strategy and budget and for each test problem, whether the
-answer is right and the tokens that policy and scorer ran. The problems are the first of
-`best_of_64.jsonl`. The settings that are no budget are chosen on validation problems (`chosen`).
-Each run is kept in `runs/search/`, so that an interrupted recording goes on where it stopped.
+answer is right and the tokens that policy and scorer ran. Samples of one prefix that draw the same
+are run once here; `policy_tokens_apart` is what the policy runs where each sample is decoded apart,
+for which every search is made a second time. The problems are the first of `best_of_64.jsonl`. The
+settings that are no budget are chosen on validation problems (`chosen`). Each run is kept in
+`runs/search/`, so that an interrupted recording goes on where it stopped.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from prmlab.rewards import PRM
 from prmlab.sampling import LocalPolicy
 from prmlab.search import SearchResult
 from prmlab.traces import Problem
+from prmlab.usage import Usage
 
 KEPT = ROOT / "runs" / "search"
 STRATEGIES = {"sampling": search.best_of_n, "beam": search.beam, "dvts": search.dvts,
@@ -45,7 +49,22 @@ VOTES = {"best of n": choosing.best, "majority": choosing.majority,
 DEFAULT_WIDTH = 4  # of the beams whose failures are looked into
 
 
-def searched(strategy: str, made: Sequence[Problem], policy: LocalPolicy, verifier: PRM,
+class Apart:
+    """The same policy, with the bill of a server that decodes equal samples one by one."""
+
+    def __init__(self, policy: LocalPolicy):
+        self.policy = policy
+
+    @property
+    def usage(self) -> Usage:
+        """What was drawn, and nothing taken off for what was drawn alike."""
+        return replace(self.policy.usage, merged=0)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.policy, name)
+
+
+def searched(strategy: str, made: Sequence[Problem], policy: LocalPolicy | Apart, verifier: PRM,
              **settings: object) -> tuple[list[SearchResult], float]:
     """The results with a fresh memory of the scorer, and the processor seconds they took."""
     began = time.process_time()
@@ -58,8 +77,8 @@ def is_right(answer: str | None, problem: Problem) -> bool:
     return answer is not None and answers.equal(answer, problem.answer)
 
 
-def row(name: str, found: Sequence[SearchResult], made: Sequence[Problem], cpu: float,
-        **more: object) -> dict:
+def row(name: str, found: Sequence[SearchResult], apart: Sequence[int], made: Sequence[Problem],
+        cpu: float, **more: object) -> dict:
     """One run as a JSON record; of the columns each has one cell a problem."""
     rule = VOTES.get(name)
     right = [is_right(rule(r.tree).answer if rule else r.answer, p)
@@ -67,7 +86,7 @@ def row(name: str, found: Sequence[SearchResult], made: Sequence[Problem], cpu: 
     cost = [r.cost for r in found]
     asked = name != "majority"  # a majority needs no scores
     return {"strategy": name, **more, "right": "".join("01"[ok] for ok in right),
-            "policy_tokens": [c.policy_tokens for c in cost],
+            "policy_tokens": [c.policy_tokens for c in cost], "policy_tokens_apart": list(apart),
             "scorer_tokens": [c.scorer_tokens * asked for c in cost],
             "calls": round(float(np.mean([c.policy_calls + c.scorer_calls * asked
                                           for c in cost])), 2),
@@ -127,8 +146,12 @@ def one_run(strategy: str, budget: int, made: Sequence[Problem], policy: LocalPo
     """The rows of one strategy at one budget; its losses too, for the beam looked into."""
     setting = BUDGETS[strategy][0]
     found, cpu = searched(strategy, made, policy, verifier, **{setting: budget}, **settings)
+    again, _ = searched(strategy, made, Apart(policy), verifier, **{setting: budget}, **settings)
+    apart = [r.cost.policy_tokens for r in again]
+    if [r.answer for r in again] != [r.answer for r in found]:
+        raise ValueError(f"{strategy} {budget}: the same search twice gave other answers")
     names = VOTES if strategy == "sampling" else [strategy]
-    rows = [row(name, found, made, cpu, setting=setting, budget=budget) for name in names]
+    rows = [row(name, found, apart, made, cpu, setting=setting, budget=budget) for name in names]
     look_into = strategy == "beam" and budget == DEFAULT_WIDTH
     return {"rows": rows, "losses": losses(found, made) if look_into else []}
 

@@ -56,6 +56,22 @@ def test_prm_bench_pools_steps_and_splits_classes():
     assert result.score.low <= result.score.value <= result.score.high
 
 
+def test_drawn_prm_scores_are_those_behind_the_interval_and_go_in_pairs():
+    judged = [[True, False, True], [True, True], [False, True], [True]]
+    right = [[True, False, False], [True, True], [True, True], [True]]
+    drawn = benchmarks.drawn_prm_scores(judged, right, seed=3)
+    found = benchmarks.prm_bench(judged, right, seed=3).score
+    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([found.low, found.high])
+    always = benchmarks.drawn_prm_scores([[True] * len(row) for row in right], right, seed=3)
+    for weights, a, b in zip(resample_weights(4, seed=3), drawn, always, strict=True):
+        times = np.repeat(range(4), np.rint(weights * 4).astype(int))
+        if any(not x for i in times for x in right[i]):
+            truth = [x for i in times for x in right[i]]
+            assert a == pytest.approx(metrics.prm_score(
+                [x for i in times for x in judged[i]], truth).score)
+            assert b == pytest.approx(metrics.prm_score([True] * len(truth), truth).score)
+
+
 def test_the_interval_of_auroc_is_that_of_drawn_traces():
     rng = np.random.default_rng(0)
     right = [rng.random(n) < 0.7 for n in (3, 5, 4, 7, 6, 2)]

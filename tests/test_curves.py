@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prmlab import curves, votes
+from prmlab import curves, intervals, votes
 
 
 @st.composite
@@ -55,26 +55,31 @@ def test_best_of_n_agrees_with_every_subset(data):
 
 
 @given(samples())
-def test_votes_agree_with_every_subset_where_they_are_exact(data):
+def test_votes_agree_with_every_subset_where_these_are_few(data):
     correct, answers, scores = data
     n_samples = correct.shape[1]
-    majority = votes.majority_curve(correct, answers, [1, n_samples], draws=10)
-    weighted = votes.weighted_curve(correct, answers, scores, [1, n_samples], draws=10)
+    ns = range(1, n_samples + 1)
+    majority = votes.majority_curve(correct, answers, ns, draws=10)
+    weighted = votes.weighted_curve(correct, answers, scores, ns, draws=10)
     for p, row in enumerate(answers):
-        assert majority.per_problem[p, 0] == pytest.approx(correct[p].mean())
-        assert majority.per_problem[p, -1] == pytest.approx(vote(row, [1] * n_samples))
-        assert weighted.per_problem[p, -1] == pytest.approx(vote(row, scores[p]))
+        for k, n in enumerate(ns):
+            subsets = [list(s) for s in combinations(range(n_samples), n)]
+            assert majority.per_problem[p, k] == pytest.approx(
+                np.mean([vote([row[i] for i in s], [1] * n) for s in subsets]))
+            assert weighted.per_problem[p, k] == pytest.approx(
+                np.mean([correct[p, s[0]] if n == 1 else vote([row[i] for i in s], scores[p][s])
+                         for s in subsets]))
 
 
 def test_the_subsampled_vote_is_near_the_mean_over_every_subset():
-    """Four of nine samples right, 126 subsets of 5; the estimate from 20,000 subsamples has a
+    """Eight of 18 samples right, 48,620 subsets of 9; the estimate from 20,000 subsamples has a
     standard error below 0.0036, so that 0.02 off is a 5-sigma event (chance below 1e-6)."""
-    answers = [["r"] * 4 + ["w"] * 3 + ["v", None]]
+    answers = [["r"] * 8 + ["w"] * 6 + ["v", None] * 2]
     correct = np.array([[a == "r" for a in answers[0]]])
-    subsets = [[answers[0][i] for i in s] for s in combinations(range(9), 5)]
-    exact = np.mean([vote(s, [1] * 5) for s in subsets])
-    curve = votes.majority_curve(correct, answers, [1, 5, 9], n_subsamples=20_000, draws=10)
-    assert curve.mean[1] == pytest.approx(exact, abs=0.02)
+    subsets = [[answers[0][i] for i in s] for s in combinations(range(18), 9)]
+    exact = np.mean([vote(s, [1] * 9) for s in subsets])
+    curve = votes.majority_curve(correct, answers, [1, 9, 18], n_subsamples=20_000, draws=10)
+    assert 0 < abs(curve.mean[1] - exact) < 0.02
 
 
 @given(samples())
@@ -101,16 +106,17 @@ def test_a_tie_goes_to_the_answer_that_holds_the_best_score(data):
 
 
 def test_subsampled_tie_breaks_are_near_the_mean_over_every_subset():
-    """70 subsets of 4 of 8; 20,000 subsamples, 0.02 off is a 5-sigma event."""
-    row, scores = ["r", "r", "w", "w", "w", "v", "r", None], np.linspace(0.9, 0.2, 8)
+    """48,620 subsets of 9 of 18; 20,000 subsamples, 0.02 off is a 5-sigma event."""
+    row = ["r", "r", "w", "w", "w", "v", "r", None, "w"] * 2
+    scores = np.linspace(0.9, 0.2, 18)
     exact = []
-    for subset in combinations(range(8), 4):
+    for subset in combinations(range(18), 9):
         counts = {a: [row[i] for i in subset].count(a) for a in "rwv"}
         tied = [a for a in "rwv" if counts[a] == max(counts.values())]
         exact.append(row[max((i for i in subset if row[i] in tied), key=lambda i: scores[i])] == "r")
-    curve = votes.tie_break_curve([[a == "r" for a in row]], [row], [scores], [1, 4, 8],
+    curve = votes.tie_break_curve([[a == "r" for a in row]], [row], [scores], [1, 9, 18],
                                   n_subsamples=20_000, draws=10)
-    assert curve.mean[1] == pytest.approx(np.mean(exact), abs=0.02)
+    assert 0 < abs(curve.mean[1] - np.mean(exact)) < 0.02
 
 
 @given(samples(), st.integers(0, 10**6))
@@ -193,9 +199,22 @@ def test_the_paired_difference_is_tighter_than_the_two_intervals():
     assert 0 < width < 0.9 * (good.high[-1] - good.low[-1])
 
 
+def test_where_all_problems_are_alike_the_interval_is_wilsons():
+    right = np.array([[True, False]] * 9 + [[False, True]])
+    sure = {"oracle": curves.oracle_curve(right), "best": curves.best_of_n_curve(right, right),
+            "worst": curves.best_of_n_curve(right, ~right),
+            "weighted": votes.weighted_curve(right, [["r" if x else "w" for x in row]
+                                                     for row in right], right.astype(float))}
+    for name, curve in sure.items():
+        assert curve.at(2)[1:] == intervals.wilson(0 if name == "worst" else 10, 10)
+        assert curve.at(1) == pytest.approx((0.5, 0.5, 0.5))  # no chance of 0 or 1: left as it is
+    gap = curves.difference(sure["oracle"], sure["best"])
+    assert gap.at(2) == (0, 0, 0)  # a difference is no share
+
+
 def test_at_names_the_points():
     curve = curves.oracle_curve(np.ones((2, 3)))
-    assert curve.at(2) == (1.0, 1.0, 1.0)
+    assert curve.at(2) == (1.0, *intervals.wilson(2, 2))
     with pytest.raises(ValueError, match=r"points at n = \[1, 2, 3\], not at 7"):
         curve.at(7)
 

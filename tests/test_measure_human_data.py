@@ -34,7 +34,18 @@ def test_the_figures_of_the_samples(tmp_path):
     # 5 right steps kept; 3 * 5 = 20 caught, two wrong steps without a false claim missed
     assert bench["arithmetic checker"]["prm_score"]["value"] == pytest.approx(
         (10 / 12 + 2 / 4) / 2, abs=1e-4)
+    ahead = bench["ahead of"]["arithmetic checker"]
+    assert set(ahead) == {"always right", "always step 0", "random place", "the later the worse"}
+    for blind, gaps in ahead.items():
+        assert gaps["prm_score"]["value"] == pytest.approx(
+            bench["arithmetic checker"]["prm_score"]["value"] - bench[blind]["prm_score"]["value"],
+            abs=2e-4)
+        gap = figures["bigbench_mistake"]["ahead of"]["arithmetic checker"][blind]["f1"]
+        blind_f1 = figures["bigbench_mistake"][blind]["all"]["f1"]["value"]
+        assert gap["value"] == pytest.approx(1 - blind_f1, abs=2e-4)
+        assert gap["low"] <= gap["value"] <= gap["high"]
     run = figures["recorded_run"]
+    assert run["PRM minus majority, our grading"]["value"] == 0.25
     assert run["our grading"]["pass@1"]["value"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
     assert run["our grading"]["best by recorded PRM score"]["value"] == 1.0
     assert run["our grading"]["majority"]["value"] == 0.75  # two answers tie in the first

@@ -86,6 +86,8 @@ def test_the_recording_is_whole():
     n = len(recorded["problems"])
     for run in recorded["runs"]:
         assert len(run["right"]) == len(run["policy_tokens"]) == len(run["scorer_tokens"]) == n
+        assert len(run["policy_tokens_apart"]) == n  # equal samples billed one by one
+        assert sum(run["policy_tokens_apart"]) >= sum(run["policy_tokens"])
     one = {run["strategy"]: run["right"] for run in recorded["runs"]
            if run["setting"] == "n_samples" and run["budget"] == 1}
     assert len(set(one.values())) == 1

@@ -200,9 +200,10 @@ assert all(a.tree.to_dict() == b.tree.to_dict() for a, b in zip(mine, theirs))
 print("a beam of width 1 is greedy")
 
 # %% [markdown]
-# Your turn: a search that nobody has published, as far as we know. Why keep always
-# four? Where all candidates but one are bad, one is enough; where many are good, keep
-# many.
+# Your turn: a beam whose width follows the scores. Why keep always four? Where all
+# candidates but one are bad, one is enough; where many are good, keep many. Decoders of
+# translations call it threshold pruning (Freitag and Al-Onaizan 2017, arXiv:1702.01806)
+# and hold a language model's scores against it; here a PRM's totals decide.
 
 # %%
 exercises.show("06", "half_as_good")
@@ -220,7 +221,8 @@ exercises.check("06", "half_as_good", half_as_good)
 # descend from one early favourite. And it trusts a score at once. Each of the others
 # is an answer to one of these.
 #
-# - **DVTS**: several greedy searches that share no decision. Diversity, at a price.
+# - **DVTS** (diverse verifier tree search, Beeching et al. 2024): several greedy
+#   searches that share no decision. Diversity, at a price.
 # - **Lookahead**: rank a step by the score some steps further on. Slower to trust.
 # - **Tree of thoughts**: depth first; if all next steps score low, go *back*.
 # - **MCTS**: go where value, or lack of knowledge, is largest. Any step may be
@@ -355,6 +357,11 @@ exercises.check("06", "tokens_read", tokens_read)
 # stands beside 16 samples. That counts what was *written*. What was paid is what was
 # *run*: tokens through the policy, and tokens through the scorer. (Both are added up as
 # they are. The models differ in size by less than a factor of two.)
+#
+# Mind one thing: samples of one prefix that have drawn the same so far are run once here,
+# and billed once. Our policy repeats itself, so that many traces cost it little. A server
+# that decodes each sample separately bills all of them: there, samplers cost far more
+# than on this axis. That bill was recorded, too, and we shall come to it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -364,6 +371,16 @@ print({name: f"{sum(p.numel() for p in m.parameters()) / 1e6:.2f} M parameters"
        for name, m in sizes.items()})
 print(f"{len(recorded['problems'])} problems, split {recorded['split']!r}; "
       f"fixed: {recorded['fixed']}")
+
+# %% [markdown]
+# %%
+# NBVAL_CHECK_OUTPUT
+samples = {run["budget"]: run for run in recorded["runs"] if run["strategy"] == "majority"}
+for what, column in (("run and billed once", "policy_tokens"),
+                     ("decoded separately", "policy_tokens_apart")):
+    one, many = (np.mean(samples[n][column]) for n in (1, 256))
+    print(f"equal samples {what}: 1 trace {one:,.0f} tokens of the policy, 256 traces "
+          f"{many:,.0f}, {many / one:.0f} times as many")
 
 # %% [markdown]
 # **Predict.** Draw it: solved problems against tokens, for best of n, the majority,
@@ -383,6 +400,20 @@ drawn(("best of n", "majority", "weighted vote", "beam", "dvts", "lookahead"),
 # %%
 drawn(("best of n", "beam", "tree of thoughts", "mcts uct", "mcts puct"),
       "Searching in depth")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+n = len(recorded["problems"])
+for run in runs:
+    if run["strategy"] == "tree of thoughts":
+        given, solved = n - run["unanswered"], run["right"].count("1")
+        low, high = intervals.wilson(solved, given)
+        print(f"tree of thoughts, {run['budget']:2} samples a step: answers {given} of {n} "
+              f"problems, {solved} rightly, {solved / given:.0%} ({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# Tree of thoughts gives up when nothing passes its threshold: what it does not answer
+# counts as wrong here; of what it answers, by far the most is right.
 
 # %% [markdown]
 # The bands overlap, as bands of 100 problems will. The question is paired: on the same
@@ -443,6 +474,24 @@ for width, tokens in marks.items():
           f"{best_of_all(against(spent, 'beam', tokens))}")
 
 # %% [markdown]
+# Now the other bill, on which equal samples are decoded, and paid for, one by one. The
+# same searches, the same answers, and again what the beams cost as points of comparison:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def at_own_cost(spent):
+    own = spent["beam"].tokens.mean(axis=0)
+    for k, width in ((0, 1), (1, 2), (2, 4)):
+        print(f"width {width}, {own[k]:,.0f} tokens a problem: "
+              f"{best_of_all(against(spent, 'beam', float(own[k])))}")
+
+def billed(policy_tokens):  # by what a run is said to have run through the policy
+    return spending.of_runs([{**run, "policy_tokens": policy_tokens(run)} for run in runs])
+
+apart = billed(lambda run: run["policy_tokens_apart"])
+at_own_cost(apart)
+
+# %% [markdown]
 # Is that the beam's fault, or the policy's, that reads its prefixes again in every
 # round? Suppose it had a memory as well. Then its share would be about the scorer's:
 # every token of the tree once. (For the samplers nothing changes: they have one
@@ -451,13 +500,12 @@ for width, tokens in marks.items():
 # %%
 # NBVAL_CHECK_OUTPUT
 SAMPLERS = ("best of n", "majority", "weighted vote")
-thrifty = [run if run["strategy"] in SAMPLERS else
-           {**run, "policy_tokens": run["scorer_tokens"]} for run in runs]
-saved = spending.of_runs(thrifty)
-own = saved["beam"].tokens.mean(axis=0)
-for k, width in ((0, 1), (1, 2), (2, 4)):
-    print(f"width {width}, {own[k]:,.0f} tokens a problem: "
-          f"{best_of_all(against(saved, 'beam', float(own[k])))}")
+
+def remembered(run):
+    return run["policy_tokens" if run["strategy"] in SAMPLERS else "scorer_tokens"]
+
+saved = billed(remembered)
+at_own_cost(saved)
 
 # %%
 thrifty_lines = {name: s.line(seed=SEED) for name, s in saved.items()}
@@ -467,15 +515,34 @@ search_charts.accuracy_by_tokens(
     title="If the policy kept its states between rounds too")
 
 # %% [markdown]
-# What is paid for decides. With every re-reading on the bill, search in steps pays for
-# its rounds. And note what is *not* on the axis: a search's rounds come one after the
-# other, samples all at once. Where waiting is the price, count the calls:
+# And both at once, a server that keeps every prefix and decodes every sample: what was
+# merged is added again.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-calls = pd.DataFrame([{"strategy": r["strategy"], "budget": r["budget"],
-                       "calls": r["calls"], "nodes": r["nodes"]} for r in runs])
-print(calls.groupby("strategy", sort=False)[["calls", "nodes"]].agg(["min", "max"]))
+served = billed(lambda run: np.add(remembered(run), np.subtract(
+    run["policy_tokens_apart"], run["policy_tokens"])))
+at_own_cost(served)
+
+# %%
+search_charts.accuracy_by_tokens(
+    {name: served[name].line(seed=SEED) for name in (
+        *SAMPLERS, "beam", "dvts", "lookahead", "mcts uct")},
+    title="If the policy kept its states, and equal samples were decoded one by one")
+
+# %% [markdown]
+# Four bills, four lists of rivals, and on none of them is this beam shown to be best. What
+# is paid for decides who is ahead of it: with every re-reading on the bill, search in
+# steps pays for its rounds; with every equal sample on it, the samplers pay most, and the
+# beam, whose sixteen samples of a step are often the same few, pays too. And note what is
+# *not* on the axis: a search's rounds come one after the other, samples all at once. Where
+# waiting is the price, count the calls:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+COUNTS = ["calls", "nodes", "unanswered"]
+calls = pd.DataFrame([{name: r[name] for name in ("strategy", *COUNTS)} for r in runs])
+print(calls.groupby("strategy", sort=False)[COUNTS].agg(["min", "max"]).to_string())
 
 # %% [markdown]
 # ## Where it loses
@@ -561,14 +628,15 @@ def first_fooled():
 first_fooled() if fooled else print("the PRM was never fooled early here")
 
 # %% [markdown]
-# Would a second chance have helped? Go on from exactly the step that was given up, as
-# you can in the explorer with `r`. **Predict**: in how many of them does the rescue
-# end in the right answer?
+# Would a second chance have helped? Go on from exactly the step that was given up, with
+# the same width, as you can in the explorer with `r`. **Predict**: in how many of them
+# does the rescue end in the right answer?
 
 # %%
 if fooled:
     starts = [tree.trace(turn.right) for tree, turn in fooled]
-    helped = sum(map(is_right, search.beam(starts, policy, judge(), seed=SEED)))
+    helped = sum(map(is_right, search.beam(starts, policy, judge(), beam_width=1,
+                                           seed=SEED)))
     low, high = intervals.wilson(helped, len(starts))
     print(f"{helped} of {len(starts)} rescued ({low:.0%} to {high:.0%})")
 
@@ -694,4 +762,5 @@ own
 # Next: [07 · First error](07_first_error.ipynb), where the same scores are turned into
 # one word: *here*. To read: Snell et al. 2024 on when search pays
 # (arXiv:2408.03314); Yao et al. 2023, Tree of Thoughts (arXiv:2305.10601); Zhang et al.
-# 2024, ReST-MCTS* (arXiv:2406.03816); Kocsis and Szepesvári 2006 on UCT.
+# 2024, ReST-MCTS* (arXiv:2406.03816); Beeching, Tunstall and Rush 2024, *Scaling
+# test-time compute with open models*, on DVTS; Kocsis and Szepesvári 2006 on UCT.
