@@ -98,23 +98,31 @@ def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -
         Random(f"{options.seed}/{epoch}").shuffle(order)
         for first in range(0, len(order), n):
             batch = order[first:first + n]
-            encoded = [tokens.encode(prm.tokenizer, t) for t in batch]
-            ids = torch.zeros(len(batch), max(len(e.ids) for e in encoded), dtype=torch.long)
-            mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
-            for row, (trace, e) in enumerate(zip(batch, encoded, strict=True)):
-                ids[row, :len(e.ids)] = torch.tensor(e.ids)
-                mask[row, :len(e.ids)] = 1
-                labels[row, list(e.step_ends)] = torch.tensor([int(y >= 0) for y in trace.labels])
             optimizer.param_groups[0]["lr"] = training.learning_rate(
                 step, n_steps, decay=1.0, **SETTINGS[options.shape])
-            ids, mask, labels = (x.to(options.device) for x in (ids, mask, labels))
-            with torch.autocast(options.device, dtype=torch.bfloat16, enabled=half):
-                loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
-            loss.backward()
+            n_labels = sum(len(t.steps) for t in batch)
+            for some in (batch[i:i + options.rows] for i in range(0, len(batch), options.rows)):
+                rows = padded(prm, some, options.device)
+                with torch.autocast(options.device, dtype=torch.bfloat16, enabled=half):
+                    loss = model(**rows).loss
+                (loss * (sum(len(t.steps) for t in some) / n_labels)).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
+
+
+def padded(prm: PRM, batch: Sequence[Trace], device: str) -> dict[str, torch.Tensor]:
+    """Ids, mask and labels of these traces, [B, T] each."""
+    encoded = [tokens.encode(prm.tokenizer, t) for t in batch]
+    ids = torch.zeros(len(batch), max(len(e.ids) for e in encoded), dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, -100)
+    for row, (trace, e) in enumerate(zip(batch, encoded, strict=True)):
+        ids[row, :len(e.ids)] = torch.tensor(e.ids)
+        mask[row, :len(e.ids)] = 1
+        labels[row, list(e.step_ends)] = torch.tensor([int(y >= 0) for y in trace.labels])
+    return {name: x.to(device) for name, x in (
+        ("input_ids", ids), ("attention_mask", mask), ("labels", labels))}
 
 
 def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
@@ -205,8 +213,8 @@ def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: 
     """`measure` in a process of its own."""
     given = {"way": way, "seed": seed, "chosen": json.dumps(chosen), "data": data} | {
         name: getattr(options, name.replace("-", "_")) for name in (
-            "shape", "epochs", "threads", "batch-size", "clock", "validate", "trial", "device",
-            "precision")}
+            "shape", "epochs", "threads", "batch-size", "rows", "clock", "validate", "trial",
+            "device", "precision")}
     python = options.peer_python if way == "trl" else sys.executable
     done = subprocess.run([python, __file__, *(x for name, value in given.items()
                                                for x in (f"--{name}", str(value)))],
@@ -220,7 +228,7 @@ def compare(options: argparse.Namespace, folder: Path) -> dict:
     """All ways: one after the other, or by the processor's clock at once."""
     data, made = folder / "data.jsonl", sampled(options.problems)
     traces.write_jsonl(data, made)
-    ways = [way for way in WAYS if way != "trl" or options.peer_python]
+    ways = [way for way in options.ways if way != "trl" or options.peer_python]
     tuned = spawn("trl", 0, {}, options, data) if options.peer_python else {"chosen": {}}
     with ThreadPoolExecutor(2 if options.clock == "cpu" else 1) as pool:
         jobs = {way: [pool.submit(spawn, way, seed, tuned["chosen"] if way == "trl" else {},
@@ -273,6 +281,8 @@ def main() -> int:
     parser.add_argument("--problems", type=int, default=128, help="8 traces each")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32, help="traces an optimizer step")
+    parser.add_argument("--rows", type=int, default=64, help="of the padded loop at once")
+    parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
     parser.add_argument("--trial", type=int, default=128, help="traces to choose TRL's settings on")
     parser.add_argument("--validate", type=int, default=400, help="held-out traces")
     parser.add_argument("--seeds", type=int, default=5, choices=range(1, 9), metavar="1..8")

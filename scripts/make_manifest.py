@@ -23,13 +23,10 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_training_tiny.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --peer-python PYTHON "
         "--json data/runs/benchmark_training_tiny.json", 0),
-    "runs/benchmark_training_tiny_2_threads.json": (
-        "python scripts/benchmark_training.py --seeds 3 --peer-python PYTHON "
-        "--json data/runs/benchmark_training_tiny_2_threads.json", 0),
     "runs/benchmark_training_100m.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 1 --shape 100m "
-        "--problems 64 --epochs 1 --batch-size 64 --trial 64 --validate 60 --precision bf16 "
-        "--peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
+        "--problems 64 --epochs 1 --batch-size 64 --rows 8 --trial 64 --validate 60 --precision bf16 "
+        "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
     "runs/training_options.json": (
         "python scripts/measure_training_options.py --clock cpu (and --shape 100m ...)", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),

@@ -522,6 +522,11 @@ for name, (finding, choosing) in less_again.items():
 paradox(less_again)
 
 # %% [markdown]
+# What had been clear the first time, soft labels find errors worse, is a third of its size
+# now, and its interval holds zero. Nothing was wrong with the first run's arithmetic; but
+# it had been looked at from many sides, and what one keeps of many looks is what luck
+# made large. It is the winner's curse again, this time the experimenter's.
+#
 # Which labels were behind them, and what did they cost?
 
 # %%

@@ -3,9 +3,10 @@
 #
 # Best of N lets the policy write to the end and asks the verifier afterwards. A
 # process reward model can be asked after every step, so it can *steer*: go on from
-# what looks right, drop the rest. That is search, and it is where a PRM has a job
-# that no ORM has. It also has a price and a danger, and this page shows both: what
-# every search costs, to the token, and what happens when the PRM is fooled early.
+# what looks right, drop the rest. That is search, and it is what a PRM's scores are
+# made for: each says something of the step just taken. It also has a price and a danger,
+# and this page shows both: what every search costs, to the token, and what happens when
+# the PRM is fooled early.
 #
 # | | |
 # | --- | --- |
