@@ -28,7 +28,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "--problems 64 --epochs 1 --batch-size 64 --rows 8 --trial 64 --validate 60 --precision bf16 "
         "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
     "runs/training_options.json": (
-        "python scripts/measure_training_options.py --clock cpu (and --shape 100m ...)", 0),
+        "python scripts/measure_training_options.py --rounds 2 --problems 48", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
