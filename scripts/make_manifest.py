@@ -27,6 +27,10 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 1 --shape 100m "
         "--problems 64 --epochs 1 --batch-size 64 --rows 8 --trial 64 --validate 60 --precision bf16 "
         "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
+    "runs/benchmark_training_100m_seeds.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 3 --shape 100m "
+        "--problems 64 --epochs 1 --batch-size 64 --validate 60 --precision bf16 --ways ours "
+        "'ours apart' --json data/runs/benchmark_training_100m_seeds.json", 0),
     "runs/training_options.json": (
         "python scripts/measure_training_options.py --rounds 2 --problems 48", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
