@@ -103,14 +103,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         result: what a record carries as its model, and `validate` is asked about.
         scales: how much each head's mean loss counts.
     """
-    if patience and validate is None:
-        raise ValueError("patience needs validate, a function whose figures say when to stop; "
-                         "pass for example validate=step_figures(held_out)")
-    if compiled and packed is True:
-        raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
-                         "another graph for every batch")
-    if epochs > 1 and not isinstance(traces, Sequence):
-        raise ValueError(f"{epochs} epochs need a sequence of traces: an iterable is read once")
+    _check_options(traces, epochs, packed, compiled, patience, validate)
     encode = _encoder(tokenizer, example, separator, body)
     traces, n_too_long = _fitting(traces, encode, on_long)
     count = len(traces) if n_traces is None else n_traces
@@ -145,11 +138,21 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         return
     ordered = islice(batches(
         traces, encode, n_traces=count, epochs=epochs, batch_size=batch_size, seed=seed,
-        together=together, by_length=by_length),
-        place.seen["step"], None)
+        together=together, by_length=by_length), place.seen["step"], None)
     rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
     yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
                       partial(_validated, model, result, validate, validate_every, n_steps))
+
+
+def _check_options(traces, epochs, packed, compiled, patience, validate) -> None:
+    if patience and validate is None:
+        raise ValueError("patience needs validate, a function whose figures say when to stop; "
+                         "pass for example validate=step_figures(held_out)")
+    if compiled and packed is True:
+        raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
+                         "another graph for every batch")
+    if epochs > 1 and not isinstance(traces, Sequence):
+        raise ValueError(f"{epochs} epochs need a sequence of traces: an iterable is read once")
 
 
 def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated

@@ -57,6 +57,7 @@ class Verifier:
 
     encode: Callable[[Sequence[Trace]], list[Encoded]]
     head: Callable[[torch.Tensor], torch.Tensor]
+    _named: tuple[list[int], str] | None = None  # versions of the weights, and their fingerprint
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  max_length: int | None = None, batch_tokens: int | None = None):
@@ -67,7 +68,6 @@ class Verifier:
         self.batch_tokens = batch_tokens or (2**12 if model.device.type == "cpu" else 2**16)
         self.usage = Usage()
         self._lock = RLock()
-        self._named: tuple[list[int], str] | None = None  # of these versions of the weights
 
     @property
     def settings(self) -> list[Any]:
