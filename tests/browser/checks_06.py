@@ -110,7 +110,8 @@ def check_the_figures_are_drawn_with_their_sentences(lab):
     for cell, words in (("Choosing, voting, and searching", "95 % intervals"),
                         ("Searching in depth", "mcts puct"),
                         ("Beam ahead of each rival", "claims"),
-                        ("If the policy kept its states", "95 % intervals")):
+                        ("If the policy kept its states between", "95 % intervals"),
+                        ("and equal samples were decoded one by one", "95 % intervals")):
         plot = lab.cell(cell).locator(".js-plotly-plot")
         expect(plot).to_be_visible()
         expect(plot).to_contain_text(words)
