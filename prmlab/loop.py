@@ -298,11 +298,13 @@ def _rows(packed: bool | str, body: PreTrainedModel) -> Callable:
     if packed == "flex":
         packing.check(body, block_masks.Masked)
         return block_masks.Masked
+    if not packed:
+        return packing.Rows
     try:
         packing.check(body)
     except ValueError:
         return packing.Rows
-    return packing.pack if packed else packing.Rows
+    return packing.pack
 
 
 def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, every: int,

@@ -195,6 +195,14 @@ def figures(measured: Measured, base: Measured) -> dict:
     return found | {"less exact": less}
 
 
+def measured_on(n_problems: int, *, seed: int) -> tuple[Sampled, Sampled]:
+    """Validation traces, and `N_SAMPLES` traces of each of so many test problems."""
+    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=200)
+    made = problems.mix(n_problems, seed=seed, families=REWARDED, split="test")
+    held_out = traces.read_jsonl(ROOT / "data" / "traces" / "validation.jsonl")
+    return Sampled([[t] for t in held_out]), Sampled(sample(policy, made, N_SAMPLES))
+
+
 def main() -> None:
     """Label, train, measure."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -208,11 +216,7 @@ def main() -> None:
     truth = {(row.trace.problem.id, row.trace.steps): row for row in by_source["exact"]["rows"]}
     for name, source in by_source.items():
         print(name, json.dumps(quality(source["rows"], truth)), flush=True)
-    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=200)
-    made = problems.mix(args.problems, seed=SEED, families=REWARDED, split="test")
-    test = Sampled(sample(policy, made, N_SAMPLES))
-    held_out = Sampled([[t] for t in traces.read_jsonl(
-        ROOT / "data" / "traces" / "validation.jsonl")])
+    held_out, test = measured_on(args.problems, seed=SEED)
     found: dict[str, list[dict]] = {name: [] for name in by_source}
     for seed in args.seeds:  # all with one seed before any with two
         for name, source in by_source.items():

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from evaluate_models import MODELS, REWARDED, ROOT, sample
+from evaluate_models import MODELS, ROOT
 from make_models import reward_problems
 from record_label_sources import (
     N_ROLLOUTS,
@@ -24,13 +24,13 @@ from record_label_sources import (
     Measured,
     figures,
     labelled,
+    measured_on,
     quality,
     run,
     stored,
 )
-from record_learning import Sampled
 
-from prmlab import checker, labels, problems, traces
+from prmlab import checker, labels, traces
 from prmlab.evidence import total
 from prmlab.sampling import LocalPolicy
 from prmlab.traces import Trace
@@ -68,11 +68,7 @@ def main() -> None:
                  "Monte Carlo, hard": {"rows": weak, "kind": "hard"},
                  "Monte Carlo, soft": {"rows": weak, "kind": "soft"}}
     truth = {(row.trace.problem.id, row.trace.steps): row for row in exact}
-    policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=200)
-    made = problems.mix(args.problems, seed=TEST_SEED, families=REWARDED, split="test")
-    test = Sampled(sample(policy, made, N_SAMPLES))
-    held_out = Sampled([[t] for t in traces.read_jsonl(
-        ROOT / "data" / "traces" / "validation.jsonl")])
+    held_out, test = measured_on(args.problems, seed=TEST_SEED)
     found: dict[str, list[dict]] = {name: [] for name in by_source}
     for seed in args.seeds:  # all with one seed before any with two
         for name, source in by_source.items():

@@ -370,7 +370,7 @@ def falls(s):
     rising = top == len(s["n"]) - 1
     since = top - rising  # where it still rises: from the last N but one
     gain, low, high = s["gain"][since]
-    word = (f"still rising at N = {s['n'][-1]}" if rising
+    word = (f"highest at N = {s['n'][-1]}" if rising
             else "falls" if high < 0 else "not seen to fall")
     return f"{word}, from N = {s['n'][since]} {gain:+.3f} ({low:+.3f} to {high:+.3f})"
 
