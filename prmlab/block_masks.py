@@ -9,7 +9,7 @@ through a dense mask there: right, and slow. Does not know what is learned at a 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,15 @@ class Masked:
         self.wanted = packing.moved(wanted, device)
         self.mask = block_mask(ends, device)
 
-    def hidden(self, body: PreTrainedModel) -> torch.Tensor:
-        """The body's last hidden states at the wanted positions, trace by trace, [M, C]."""
+    @contextmanager
+    def hidden(self, body: PreTrainedModel, *, under: AbstractContextManager | None = None
+               ) -> Iterator[torch.Tensor]:
+        """As of `packing.Packed`."""
         with packing.plugged(body, NAME, attention):
-            states = body(input_ids=self.ids[None], position_ids=self.positions[None],
-                          attention_mask=self.mask, use_cache=False).last_hidden_state
-        return states[0].index_select(0, self.wanted)
+            with under or nullcontext():
+                states = body(input_ids=self.ids[None], position_ids=self.positions[None],
+                              attention_mask=self.mask, use_cache=False).last_hidden_state
+            yield states[0].index_select(0, self.wanted)
 
 
 def ends_of(found: packing.Forest) -> np.ndarray:

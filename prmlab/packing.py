@@ -9,7 +9,7 @@ Does not know what is learned at which token (`targets` does).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from prmlab import attention as decoding_attention
+from prmlab import last_layer
 
 NAME = "prmlab_packed"  # in transformers' table of attention functions
 WORTH = 0.95  # packed from this share of a padded batch's positions on
@@ -94,17 +95,26 @@ class Packed:
         real = np.flatnonzero(np.concatenate([one.real for one in self.rounds]))
         home = np.empty(len(found.ids), dtype=np.int64)
         home[asked[real]] = real
-        self.ids, self.positions, self.wanted, self.home, self._asked, self._keys = (
+        self.ids, self.positions, self.read, self.wanted, self.home, self._asked, self._keys = (
             moved(x, device) for x in (
-                found.ids, found.positions, wanted, home, asked,
+                found.ids, found.positions, np.unique(wanted), wanted, home, asked,
                 np.concatenate([one.keys for one in self.rounds])))
 
-    def hidden(self, body: PreTrainedModel) -> torch.Tensor:
-        """The body's last hidden states at the wanted positions, trace by trace, [M, C]."""
-        with plugged(body, NAME, attention):
-            states = body(input_ids=self.ids[None], position_ids=self.positions[None],
-                          use_cache=False, packed=self).last_hidden_state
-        return states[0].index_select(0, self.wanted)
+    @contextmanager
+    def hidden(self, body: PreTrainedModel, *, under: AbstractContextManager | None = None
+               ) -> Iterator[torch.Tensor]:
+        """The body's last hidden states at the wanted positions, trace by trace, [M, C].
+
+        A backward pass belongs within: layers that are checkpointed run again in it.
+
+        Args:
+            under: a context for the forward pass, such as `torch.autocast`.
+        """
+        with plugged(body, NAME, attention), last_layer.narrowed(body, self.read):
+            with under or nullcontext():
+                states = body(input_ids=self.ids[None], position_ids=self.positions[None],
+                              use_cache=False, packed=self).last_hidden_state
+            yield states[0].index_select(0, self.wanted)
 
     def attend(self, module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
                value: torch.Tensor, **rest: Any) -> torch.Tensor:
@@ -168,10 +178,13 @@ class Rows:
         self.wanted = moved(np.array(wanted, dtype=np.int64), device)
         self.computed, self.padding = ids.size, int((~real).sum())
 
-    def hidden(self, body: PreTrainedModel) -> torch.Tensor:
+    @contextmanager
+    def hidden(self, body: PreTrainedModel, *, under: AbstractContextManager | None = None
+               ) -> Iterator[torch.Tensor]:
         """The body's last hidden states at the wanted positions, row by row, [M, C]."""
-        states = body(input_ids=self.ids, use_cache=False).last_hidden_state  # [B, T, C]
-        return states.flatten(0, 1).index_select(0, self.wanted)
+        with under or nullcontext():
+            states = body(input_ids=self.ids, use_cache=False).last_hidden_state  # [B, T, C]
+        yield states.flatten(0, 1).index_select(0, self.wanted)
 
 
 def pack(sequences: Sequence[Sequence[int]], at: Sequence[Sequence[int]], *,
@@ -282,9 +295,9 @@ def check(body: PreTrainedModel, kind: type | None = None) -> None:
     body.eval()
     try:
         with torch.no_grad():
-            found, wanted = (rows(sequences, at, device=body.device).hidden(body).float()
+            found, wanted = (_states(rows(sequences, at, device=body.device), body)
                              for rows in (kind or Packed, Rows))
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"traces cannot be packed for {name}: {error}") from None
     finally:
         body.train(was_training)
@@ -292,3 +305,8 @@ def check(body: PreTrainedModel, kind: type | None = None) -> None:
     if (found - wanted).abs().max() > loose * wanted.abs().max():
         raise ValueError(f"traces cannot be packed for {name}: a trial gave other states than "
                          "padded rows")
+
+
+def _states(rows: Any, body: PreTrainedModel) -> torch.Tensor:
+    with rows.hidden(body) as states:
+        return states.float()

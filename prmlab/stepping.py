@@ -120,11 +120,10 @@ class Stepper:
     def _backward(self, rows: Any, targets: torch.Tensor, weights: torch.Tensor,
                   heads: torch.Tensor) -> torch.Tensor:
         where = self.accelerator.device
-        with self.running(), torch.autocast(where.type, dtype=self.rounded,
-                                            enabled=self.rounded is not None):
-            hidden = rows.hidden(self.body)
-        loss = (weights * self.loss_of(hidden, targets, heads)).sum()
-        self.accelerator.backward(loss)
+        rounding = torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None)
+        with self.running(), rows.hidden(self.body, under=rounding) as hidden:
+            loss = (weights * self.loss_of(hidden, targets, heads)).sum()
+            self.accelerator.backward(loss)
         counts = torch.tensor([rows.computed, rows.padding], dtype=torch.float64)
         return torch.cat([loss.detach().double()[None], counts.to(where, non_blocking=True)])
 

@@ -59,14 +59,14 @@ def test_states_and_gradients_are_those_of_padded_rows(kind):
     found = []
     for rows in (packing.Rows, block_masks.Masked):
         body.zero_grad()
-        states = rows(sequences, at).hidden(body)
-        pull = torch.arange(states.numel(), dtype=states.dtype).view_as(states).cos()
-        (states * pull).sum().backward()
+        with rows(sequences, at).hidden(body) as states:
+            pull = torch.arange(states.numel(), dtype=states.dtype).view_as(states).cos()
+            (states * pull).sum().backward()
         found.append([states.detach(), *(p.grad for p in body.parameters() if p.grad is not None)])
     for theirs, ours in zip(*found, strict=True):
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm() + 1e-9
-    with torch.no_grad():  # FlexAttention itself: on a CPU it goes forward only
-        ours = block_masks.Masked(sequences, at).hidden(body.float())
+    with torch.no_grad(), block_masks.Masked(sequences, at).hidden(body.float()) as ours:
+        pass  # FlexAttention itself: on a CPU it goes forward only
     assert (ours - found[0][0]).norm() <= 1e-5 * found[0][0].norm()
 
 
@@ -75,10 +75,10 @@ def test_compiled_layers_give_the_same_and_leave_nothing_behind():
     at = [range(len(s)) for s in sequences]
     body = tiny("Llama", 40).base_model
     rows = block_masks.Masked(sequences, at)
-    plain = rows.hidden(body)
+    with rows.hidden(body) as plain:
+        pass
     within = block_masks.compiled(body, backend="aot_eager")
-    with within():
-        found = rows.hidden(body)
+    with within(), rows.hidden(body) as found:
         found.sum().backward()
     assert (found - plain).abs().max() < 1e-4
     assert body.layers[0].self_attn.q_proj.weight.grad is not None
@@ -89,8 +89,9 @@ def test_compiled_layers_give_the_same_and_leave_nothing_behind():
 
 def test_dropout_is_refused():
     body = tiny("Llama", 40, attention_dropout=0.1).base_model.train()
-    with pytest.raises(ValueError, match="FlexAttention has no dropout"):
-        block_masks.Masked([(1, 2, 3)], [(2,)]).hidden(body)
+    with pytest.raises(ValueError, match="FlexAttention has no dropout"), block_masks.Masked(
+            [(1, 2, 3)], [(2,)]).hidden(body):
+        pass
 
 
 def test_a_prm_trained_under_block_masks_is_the_packed_one():

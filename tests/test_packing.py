@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import SHAPES, tiny
 
-from prmlab import packing, tokens, training
+from prmlab import block_masks, packing, tokens, training
 from prmlab.rewards import PRM
 from prmlab.stepping import split
 from prmlab.targets import Example
@@ -60,12 +60,47 @@ def test_states_and_gradients_are_those_of_padded_rows(kind):
     found = []
     for rows in (packing.Rows, packing.Packed):
         body.zero_grad()
-        states = rows(sequences, at).hidden(body)
-        pull = torch.arange(states.numel(), dtype=states.dtype).view_as(states).cos()
-        (states * pull).sum().backward()
+        with rows(sequences, at).hidden(body) as states:
+            pull = torch.arange(states.numel(), dtype=states.dtype).view_as(states).cos()
+            (states * pull).sum().backward()
         found.append([states.detach(), *(p.grad for p in body.parameters() if p.grad is not None)])
     for ours, theirs in zip(*found, strict=True):
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm() + 1e-9  # a key's bias: 0
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("rows", [packing.Packed, block_masks.Masked, packing.Rows])
+@pytest.mark.parametrize("kind", ["Llama", "Qwen3", "GPTNeoX"])
+def test_layers_that_run_again_in_the_backward_pass_give_the_same_gradients(kind, rows):
+    """Gradient checkpointing, which TRL turned on by default: what big models are trained with."""
+    sequences = sequences_of(Random(8))
+    at = [range(1, len(s), 3) for s in sequences]
+    found = []
+    for again in (False, True):
+        body = tiny(kind, 40).base_model.train()
+        if again:
+            body.activation_checkpointing_enable()
+        with rows(sequences, at).hidden(body) as states:
+            states.square().sum().backward()
+        found.append([p.grad for p in body.parameters() if p.grad is not None])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_last_layer_runs_where_it_is_read_and_only_within():
+    """Its MLP sees the nodes read, each once; the layer before sees all of them."""
+    body, seen = tiny("Llama", 40).base_model, {}
+    for i in (1, 2):
+        body.layers[i].mlp.register_forward_hook(
+            lambda _module, given, _made, i=i: seen.update({i: given[0].shape[1]}))
+    sequences = [(1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3, 4, 6)]
+    packed = packing.Packed(sequences, [(2, 3), (2, 3), (2, 3, 4)])
+    with packed.hidden(body):
+        pass
+    assert seen == {1: 6, 2: 4}  # 1 2 3 4 6 5, of which 3, 4, 5 and 6 end a step
+    with torch.no_grad():
+        body(input_ids=torch.tensor([sequences[0]]))
+    assert seen == {1: 4, 2: 4}
 
 
 @pytest.mark.parametrize("kind", ["Llama", "Qwen3", "GPT2"])
@@ -201,8 +236,10 @@ def test_the_trial_finds_a_model_that_goes_by_its_own_positions():
 def test_attention_is_left_as_it_was():
     body = tiny("Llama", 40).base_model
     before = body.config._attn_implementation
-    packing.Packed([(1, 2, 3), (1, 2, 4)], [(2,), (2,)]).hidden(body)
+    with packing.Packed([(1, 2, 3), (1, 2, 4)], [(2,), (2,)]).hidden(body):
+        assert body.config._attn_implementation == packing.NAME
     assert body.config._attn_implementation == before
-    with pytest.raises(IndexError):
-        packing.Packed([(1, 2, 3), (1, 2, 77)], [(2,), (2,)]).hidden(body)
+    with pytest.raises(IndexError), packing.Packed(
+            [(1, 2, 3), (1, 2, 77)], [(2,), (2,)]).hidden(body):
+        pass
     assert body.config._attn_implementation == before
