@@ -4,6 +4,7 @@ Each save is a new folder that is renamed into place when complete, then the old
 a run killed at any instant leaves one whole checkpoint (or none). No pickles.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -58,6 +59,20 @@ def _write(part: Path, model, optimizer, settings, position, best) -> None:
         {"settings": dict(settings), "position": dict(position)}, sort_keys=True, indent=1))
 
 
+def digest(model: torch.nn.Module) -> str:
+    """Names the weights by a few hundred numbers of each."""
+    return _digest(dict(model.named_parameters()))
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        flat = tensor.detach().reshape(-1)
+        some = flat[::max(1, len(flat) // 256)].float().cpu()
+        found.update(name.encode() + some.numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def _left(folder: Path) -> str:
     found = _found(folder)
     return f"it goes on from {found[-1].name}" if found else "it begins at the first step"
@@ -75,10 +90,16 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
     Returns:
         Its position, and the weights that were saved as `best`.
 
+    Args:
+        settings: of the run; "base" is the `digest` of the weights that it began with. A model
+            that stands where the checkpoint does is taken as well.
+
     Raises:
         ValueError: if the checkpoint was made with other settings (each is named) or for another
-            model, or is damaged.
+            model, or is damaged; if there is a file of that name.
     """
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise ValueError(f"the checkpoint must be a folder, {folder} is a file")
     found = _found(folder)
     if not found:
         return None
@@ -92,7 +113,7 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
         raise ValueError(f"the checkpoint {newest} is damaged ({error}); remove that folder to "
                          "start again") from None
     differ = [f"{name}: {saved['settings'].get(name)!r} there, {settings.get(name)!r} now"
-              for name in sorted({*saved["settings"], *settings})
+              for name in sorted({*saved["settings"], *settings} - {"base"})
               if saved["settings"].get(name) != settings.get(name)]
     if differ:
         raise ValueError(f"the checkpoint {newest} belongs to another run ({'; '.join(differ)}); "
@@ -104,6 +125,9 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
         raise ValueError(f"the checkpoint {newest} is of another model ({len(other)} tensors "
                          f"differ, {other[0]} first); begin with the same base, or use another "
                          "folder")
+    if settings.get("base") not in (saved["settings"].get("base"), _digest(weights)):
+        raise ValueError(f"the checkpoint {newest} belongs to a run that began with other weights; "
+                         "load the same base anew, or use another folder")
     model.load_state_dict(weights, strict=False)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in flat.items():

@@ -3,12 +3,14 @@
 Each is a thin way to a function of the package. Traces are JSONL, one a line, as
 `traces.write_jsonl` writes them. People get lines of text; with `--json` every line of standard
 output is one JSON record. What a caller got wrong is one sentence on standard error, exit code 2;
-Ctrl-C ends with 130, and the same command goes on from what is on disk. Packages are loaded by the
+Ctrl-C ends with 130, and with a journal or checkpoint the same command goes on. Packages are loaded by the
 commands that need them, and not before: the doctor must start where they are missing.
 """
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +81,9 @@ def label(args: argparse.Namespace) -> int:
 
     data = traces.iter_jsonl(args.data)
     if args.method == "exact":
+        if args.journal or args.adaptive:
+            raise ValueError("--journal and --adaptive belong to --method monte-carlo; exact labels "
+                             "ask no policy")
         found = labels.exact(data)
     else:
         from prmlab.sampling import LocalPolicy
@@ -110,7 +115,7 @@ def _label_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", choices=("hard", "soft"), default="hard",
         help="hard: +1, 0, -1; soft: the value, in [0, 1] (train with --label-kind soft)")
     add("--policy", default="policy", help="monte-carlo: who continues the prefixes")
-    add("--rollouts", type=int, default=16, help="monte-carlo: of each prefix (%(default)s)")
+    add("--rollouts", type=_count, default=16, help="monte-carlo: of each prefix (%(default)s)")
     add("--adaptive", action="store_true", help="monte-carlo: stop a prefix once it is decided")
     add("--journal", type=Path, help="monte-carlo: a file to go on from after an interruption")
     add("--seed", type=int, default=0)
@@ -121,12 +126,16 @@ def train_prm(args: argparse.Namespace) -> int:
     """Train a PRM on the traces of a file, and save it."""
     from prmlab import muon, training
 
-    validate = None
-    if args.validation:
-        validate = training.step_figures(_labelled(args.validation), label_kind=args.label_kind)
     if args.compiled and args.packed is True:
         raise ValueError("--compiled needs --flex: without it every batch is another graph")
-    neutral = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral]
+    if args.lr is None and args.optimizer == "adamw":
+        raise ValueError("--optimizer adamw needs --lr: 1e-5 suits a large pretrained model")
+    args.lr = 0.002 if args.lr is None else args.lr
+    neutral, validate = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral], None
+    if args.validation:
+        validate = training.step_figures(_labelled(args.validation), label_kind=args.label_kind,
+                                         neutral=neutral)
+    args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the work
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
              "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled")
@@ -135,12 +144,13 @@ def train_prm(args: argparse.Namespace) -> int:
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
         **{name: getattr(args, name) for name in given})
     for record in records:
-        if args.json or record.validation or record.step % args.every == 0 or (
-                record.step == record.n_steps):
+        if _processes()[0] == 0 and (args.json or record.validation or record.step % args.every == 0
+                                     or record.step == record.n_steps):
             _tell(args, record.to_dict(), _line(record))
-    if _is_first_process():
+    rank, n_processes = _processes()
+    if rank == 0:
         record.model.save(args.out)
-        _tell(args, {"out": str(args.out)}, "saved to {out}")
+        _tell(args, {"out": str(args.out), "processes": n_processes}, "saved to {out}")
     return 0
 
 
@@ -149,12 +159,11 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", required=True, help="a PRM or causal LM: a name, a folder, or a hub id")
     add("--out", type=Path, required=True, help="folder for the trained PRM")
     add("--validation", type=Path, help="labelled traces to measure on as it goes")
-    add("--epochs", type=int, default=1)
-    add("--batch-size", type=int, default=32, help="traces an optimizer step (%(default)s)")
-    add("--together", type=int, default=1, help="traces of a problem kept in one batch")
+    add("--epochs", type=_count, default=1)
+    add("--batch-size", type=_count, default=32, help="traces an optimizer step (%(default)s)")
+    add("--together", type=_count, default=1, help="traces of a problem kept in one batch")
     add("--optimizer", choices=("muon", "adamw"), default="muon")
-    add("--lr", type=float, default=0.002, help="peak rate (%(default)s suits muon; for adamw on "
-        "a large model 1e-5)")
+    add("--lr", type=float, help="peak rate (0.002 for muon; adamw needs one: on a large model 1e-5)")
     add("--warmup", type=int, default=20, help="steps over which the rate rises (%(default)s)")
     add("--decay", type=float, default=0.9, help="last share of steps over which it falls")
     add("--label-kind", choices=("hard", "soft"), default="hard")
@@ -165,17 +174,17 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--on-long", choices=("error", "skip"), default="error",
         help="a trace over the model's limit; skipped ones are counted, none is cut")
     add("--checkpoint", type=Path, help="folder to resume from and to write to")
-    add("--checkpoint-every", type=int, default=200, help="steps (%(default)s)")
-    add("--validate-every", type=int, default=200, help="steps (%(default)s)")
-    add("--patience", type=int, help="stop after so many validations without a better F1")
-    add("--tokens-at-once", type=int, help="a larger batch is run in parts: less memory")
+    add("--checkpoint-every", type=_count, default=200, help="steps (%(default)s)")
+    add("--validate-every", type=_count, default=200, help="steps (%(default)s)")
+    add("--patience", type=_count, help="stop after so many validations without a better F1")
+    add("--tokens-at-once", type=_count, help="a larger batch is run in parts: less memory")
     add("--precision", choices=("no", "bf16"), help="bf16 on a GPU by default")
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
         help="FlexAttention under a block mask, for a GPU; with --compiled")
     add("--compiled", action="store_true", help="compile the layers first: minutes, then faster")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
-    add("--every", type=int, default=10, help="steps between lines of text (%(default)s)")
+    add("--every", type=_count, default=10, help="steps between lines of text (%(default)s)")
 
 
 def score(args: argparse.Namespace) -> int:
@@ -257,6 +266,12 @@ def _first_errors(data: list[traces.Trace]) -> list[int | None]:
             for t in data]
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
 def _weights(text: str) -> str | tuple[float, ...]:
     return text if text == "balanced" else tuple(float(x) for x in text.split(","))
 
@@ -269,15 +284,24 @@ def _line(record: Any) -> str:
             + ("  stopped: no better" if record.stopped else ""))
 
 
-def _is_first_process() -> bool:
+def _processes() -> tuple[int, int]:
+    """Which process of how many this is."""
     from accelerate.state import PartialState
 
-    return PartialState().is_main_process
+    state = PartialState()
+    return state.process_index, state.num_processes
 
 
 def _tell(args: argparse.Namespace, record: dict[str, Any], text: str) -> None:
-    line = json.dumps(record, allow_nan=True) if args.json else text.format(**record)
-    print(line, flush=True)
+    print(json.dumps(_plain(record), allow_nan=False) if args.json else text.format(**record),
+          flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say: a number that is none becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _guarded(run: Run) -> Run:
@@ -285,11 +309,16 @@ def _guarded(run: Run) -> Run:
     def guarded(args: argparse.Namespace) -> int:
         try:
             return run(args)
+        except BrokenPipeError:  # whoever read the output has left, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
         except (ValueError, OSError) as error:
             print(f"prmlab: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print("stopped; what was written to disk is whole, and the same command goes on there",
-                  file=sys.stderr)
+            flag = {label: "journal", train_prm: "checkpoint"}.get(run)
+            print("stopped" + ("" if flag is None else "; the same command goes on from what is on "
+                  "disk" if getattr(args, flag) else f"; nothing was kept: with --{flag} the same "
+                  "command would go on from here"), file=sys.stderr)
             return 130
     return guarded

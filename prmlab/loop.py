@@ -8,9 +8,7 @@ weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of
 waits for the step to end and leaves a checkpoint. Does not know what is learned.
 """
 
-import hashlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -20,12 +18,10 @@ from itertools import islice
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prmlab import block_masks, checkpoints, gauges, packing, tokens
+from prmlab import block_masks, checkpoints, encoding, gauges, packing, starting, tokens
 from prmlab.batches import batches
 from prmlab.muon import Muon
 from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
@@ -89,7 +85,7 @@ def learning_rate(step: int, n_steps: int, *, lr: float, warmup: int, decay: flo
 def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
         traces: Iterable[Trace], example: MakeExample, loss_of: LossOf, *, result: Any,
         epochs: int, seed: int, scales: Sequence[float] = (1.0,), n_traces: int | None = None,
-        n_skipped: int = 0, lr: float = 0.01, batch_size: int = 32, together: int = 1,
+        n_skipped: int = 0, lr: float | None = None, batch_size: int = 32, together: int = 1,
         warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
         optimizer: Callable[..., torch.optim.Optimizer] = Muon,
         tokens_at_once: int | None = None, packed: bool | str = True, compiled: bool = False,
@@ -103,32 +99,36 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         result: what a record carries as its model, and `validate` is asked about.
         scales: how much each head's mean loss counts.
     """
-    _check_options(traces, epochs, packed, compiled, patience, validate)
-    encode = _encoder(tokenizer, example, separator, body)
-    traces, n_too_long = _fitting(traces, encode, on_long)
+    starting.check(traces, packed, compiled, patience, validate, watch, epochs=epochs,
+                   batch_size=batch_size, together=together, checkpoint_every=checkpoint_every,
+                   validate_every=validate_every)
+    lr = starting.rate(lr, optimizer)
+    limit = getattr(body.config, "max_position_embeddings", None) or math.inf
+    encode = encoding.encoder(tokenizer, example, separator, body, limit)
+    traces, n_too_long = encoding.fitting(traces, encode, on_long, limit)
     count = len(traces) if n_traces is None else n_traces
     if not count:
         raise ValueError("there are no traces to train on")
-    accelerator = _accelerator(device)
-    rounded = _precision(precision, accelerator.device)
-    model.train()
-    model.to(accelerator.device)
-    moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
-    on_cpu = accelerator.device.type == "cpu"
-    rows = _rows(packed, body)
-    stepper = Stepper(accelerator, body, moved, loss_of, scales,
-                      tokens_at_once or (2**12 if on_cpu else 2**15), rows, rounded,
+    accelerator = starting.accelerator(device)
+    rounded = starting.rounding(precision, accelerator.device)
+    base = checkpoints.digest(model) if checkpoint else None
+    starting.place(model.train(), accelerator.device)
+    moved = accelerator.prepare(starting.optimizer(optimizer, model, lr, weight_decay))
+    rows = starting.rows(packed, body)
+    most = tokens_at_once or (2**12 if accelerator.device.type == "cpu" else 2**15)
+    stepper = Stepper(accelerator, body, moved, loss_of, scales, most, rows, rounded,
                       block_masks.compiled(body) if compiled else nullcontext)
     n_steps = epochs * math.ceil(count / batch_size)
     by_length = rows is packing.Rows or rows is packing.pack and together == 1
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
                 "warmup": warmup, "decay": decay, "weight_decay": weight_decay,
-                "together": together, "by_length": by_length, "optimizer": optimizer.__name__,
-                "scales": list(scales), "separator": separator, "precision": str(rounded),
-                "examples": _digest(traces, encode) if checkpoint else None} | (
+                "together": together, "by_length": by_length,
+                "optimizer": starting.name_of(optimizer), "scales": list(scales),
+                "separator": separator, "precision": str(rounded), "base": base,
+                "examples": encoding.digest(traces, encode) if checkpoint else None} | (
         {"patience": patience, "watch": watch, "validate_every": validate_every}
         if patience else {})
-    place = _Place(model, moved, settings, checkpoint, Watch(watch, patience) if patience else None,
+    place = _Place(model, moved, settings, checkpoint, patience and Watch(watch, patience),
                    accelerator.is_main_process)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
                        n_skipped, n_too_long, result)
@@ -142,17 +142,6 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     rate_of = partial(learning_rate, n_steps=n_steps, lr=lr, warmup=warmup, decay=decay)
     yield from _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every,
                       partial(_validated, model, result, validate, validate_every, n_steps))
-
-
-def _check_options(traces, epochs, packed, compiled, patience, validate) -> None:
-    if patience and validate is None:
-        raise ValueError("patience needs validate, a function whose figures say when to stop; "
-                         "pass for example validate=step_figures(held_out)")
-    if compiled and packed is True:
-        raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
-                         "another graph for every batch")
-    if epochs > 1 and not isinstance(traces, Sequence):
-        raise ValueError(f"{epochs} epochs need a sequence of traces: an iterable is read once")
 
 
 def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, validated
@@ -263,50 +252,6 @@ class _Recorder:
             stopped=seen["stopped"], model=self._result, **self._left_out)
 
 
-def _accelerator(device: str | None) -> Accelerator:
-    if device not in (None, "cpu", "cuda"):
-        raise ValueError(f'device must be "cpu" or "cuda", got {device!r}; which GPU, '
-                         "CUDA_VISIBLE_DEVICES says")
-    on_gpu = torch.cuda.is_available() and device != "cpu"
-    if device == "cuda" and not on_gpu:
-        raise ValueError('device "cuda" is not at hand here; leave it out, or pass "cpu"')
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        # Accelerate keeps the first device for the whole process; a notebook may use two.
-        AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=not on_gpu, mixed_precision="no")  # autocast is the stepper's
-
-
-def _precision(precision: str | None, device: torch.device) -> torch.dtype | None:
-    """What products are rounded to; None for not at all."""
-    if precision not in (None, "no", "bf16"):
-        raise ValueError(f'precision must be "bf16" or "no", got {precision!r}')
-    half = precision == "bf16" or precision is None and device.type == "cuda"
-    return torch.bfloat16 if half else None
-
-
-def _digest(traces: Iterable[Trace], encode: Callable) -> str | None:
-    """Names what the first traces teach; None where they can be read only once."""
-    if not isinstance(traces, Sequence):
-        return None
-    return hashlib.sha256(repr(encode(traces[:64])).encode()).hexdigest()[:16]
-
-
-def _rows(packed: bool | str, body: PreTrainedModel) -> Callable:
-    """How ids become rows for this model; ValueError where it cannot be as asked."""
-    if packed not in (True, False, "flex"):
-        raise ValueError(f'packed must be True, False or "flex", got {packed!r}')
-    if packed == "flex":
-        packing.check(body, block_masks.Masked)
-        return block_masks.Masked
-    if not packed:
-        return packing.Rows
-    try:
-        packing.check(body)
-    except ValueError:
-        return packing.Rows
-    return packing.pack
-
-
 def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, every: int,
                n_steps: int, step: int) -> dict[str, float] | None:
     """Figures after this step, None if it is not time for them; the last step leaves eval mode."""
@@ -320,41 +265,3 @@ def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, e
     return figures
 
 
-class _TooLong(ValueError):
-    """A trace is longer than the model's limit."""
-
-
-def _encoder(tokenizer, example: MakeExample, separator: str, body: PreTrainedModel
-             ) -> Callable[[Sequence[Trace]], list[Example]]:
-    limit = getattr(body.config, "max_position_embeddings", None) or math.inf
-
-    def encode(some: Sequence[Trace]) -> list[Example]:
-        pairs = zip(some, tokens.encode_many(tokenizer, some, separator=separator), strict=True)
-        made = [example(trace, encoded) for trace, encoded in pairs]
-        longest = max(len(e.ids) for e in made)
-        if longest > limit:
-            raise _TooLong(f"a trace has {longest} ids, the model's limit is {limit}; leave such "
-                           'traces out, or pass on_long="skip" (nothing is cut silently)')
-        return made
-
-    return encode
-
-
-def _fitting(traces: Iterable[Trace], encode: Callable, on_long: str
-             ) -> tuple[Iterable[Trace], int]:
-    """The traces within the model's limit where others are to be skipped, and how many are not."""
-    if on_long not in ("error", "skip"):
-        raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
-    if on_long == "error":
-        return traces, 0
-    if not isinstance(traces, Sequence):
-        raise ValueError('on_long="skip" needs a sequence of traces: how many steps there are '
-                         "must be known before the first")
-    kept = []
-    for trace in traces:
-        try:
-            encode([trace])
-        except _TooLong:
-            continue
-        kept.append(trace)
-    return kept, len(traces) - len(kept)

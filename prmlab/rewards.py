@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -71,13 +72,17 @@ class _Trained(Verifier):
     @classmethod
     def from_backbone(cls, base: PreTrainedModel | str | PathLike[str], *,
                       tokenizer: PreTrainedTokenizerBase | None = None, seed: int = 0,
-                      separator: str = tokens.SEPARATOR, device: str | None = None) -> Self:
+                      separator: str | None = None, device: str | None = None) -> Self:
         """A model to train: a causal LM's weights under a new head, which follows from `seed`.
 
         A folder that already holds a model of this kind is loaded as it is.
 
         Args:
             base: a causal LM (with its `tokenizer`), or the name or folder of one.
+            separator: as for `load`.
+
+        Raises:
+            ValueError: as `load`; or if transformers has no such head for this kind of model.
         """
         if isinstance(base, PreTrainedModel):
             lm = base
@@ -87,7 +92,7 @@ class _Trained(Verifier):
         else:
             if any(a.endswith(cls._kind)
                    for a in pretrained.architectures(pretrained.locate(base))):
-                return cls.load(base, device=device)
+                return cls.load(base, device=device, separator=separator)
             lm, tokenizer = pretrained.load(AutoModelForCausalLM, "ForCausalLM", base,
                                             device=device)
         config = deepcopy(lm.config)
@@ -98,9 +103,18 @@ class _Trained(Verifier):
             config.pad_token_id = tokenizer.pad_token_id
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = cls._auto.from_config(config, dtype=lm.dtype)
+            model = cls._headed(config, lm.dtype)
         model.base_model.load_state_dict(lm.base_model.state_dict())
         return cls(model.to(lm.device).eval(), tokenizer, separator=separator)
+
+    @classmethod
+    def _headed(cls, config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+        try:
+            return cls._auto.from_config(config, dtype=dtype)
+        except ValueError:
+            raise ValueError(f"transformers has no {cls._auto.__name__} for the model type "
+                             f"{config.model_type!r}, so nothing could load what is trained; take "
+                             "another base, such as a Llama, Qwen3 or Mistral") from None
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write config.json, model.safetensors and the tokenizer; `load` takes the folder.
@@ -119,7 +133,8 @@ class _Trained(Verifier):
 
     def __repr__(self) -> str:
         millions = self.model.num_parameters() / 1e6
-        return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M "
+        kind = str(self.model.dtype).removeprefix("torch.")
+        return (f"{type(self).__name__}({self.model.config.model_type}, {millions:.2f} M {kind} "
                 f"parameters, separator={self.separator!r}, device={self.model.device})")
 
     @property

@@ -125,6 +125,7 @@ class Trace:
                                       or not -1 <= label <= 1):
                 raise ValueError(f"label of step {i} must be null or a number from -1 to 1, "
                                  f"got {label!r}")
+        "".join([problem.text, *(s for s in steps if isinstance(s, str))]).encode()  # half a pair
         return cls(problem, tuple(steps), bool(record.get("finished", False)),
                    None if labels is None else tuple(labels), str(record.get("source", "")))
 
@@ -154,7 +155,7 @@ def read_jsonl(path: str | Path) -> list[Trace]:
 def iter_jsonl(path: str | Path) -> Iterator[Trace]:
     """The traces of a JSONL file one at a time, in flat memory. Errors as `read_jsonl`."""
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise ValueError(f"no such file: {path}; give the path of a JSONL file of traces")
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -168,15 +169,24 @@ def iter_jsonl(path: str | Path) -> Iterator[Trace]:
 
 
 def write_jsonl(path: str | Path, traces: Iterable[Trace]) -> int:
-    """Write traces, one a line, keys sorted; returns how many. The file is replaced as a whole."""
+    """Write traces, one a line, keys sorted; returns how many. The file is replaced as a whole.
+
+    Raises:
+        ValueError: if `path` is a folder, before the first trace is asked for.
+    """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file to write")
     temporary = path.with_name(path.name + ".part")
     n = 0
-    with temporary.open("w", encoding="utf-8") as out:
-        for trace in traces:
-            out.write(json.dumps(trace.to_dict(), sort_keys=True, ensure_ascii=False) + "\n")
-            n += 1
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as out:
+            for trace in traces:
+                out.write(json.dumps(trace.to_dict(), sort_keys=True, ensure_ascii=False) + "\n")
+                n += 1
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return n
 
 

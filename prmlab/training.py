@@ -8,23 +8,27 @@ Does not know where scores live (`tokens` does) nor what is right (`checker` doe
 Options of all three:
     batch_size, together: traces an optimizer step, and how many of a problem stay in one batch
         (what they share is run once).
-    lr, warmup, decay: peak rate, steps over which it rises, last share of steps over which it falls.
-    optimizer, weight_decay: a function of model, `lr` and `weight_decay`: `Muon`, `muon.adamw`.
+    lr, warmup, decay: peak rate (0.01 for Muon), steps over which it rises, last share of steps over
+        which it falls.
+    optimizer, weight_decay: a function of model, `lr` and `weight_decay`: `Muon`, `muon.adamw`. A
+        parameter group that it gives another rate keeps that share of the schedule's.
     tokens_at_once: about how many distinct tokens are run at once; a larger batch is run in parts.
     packed: what traces begin with in common is run once; False for padded rows, "flex" for one row
         under a block mask (`block_masks`), for a GPU and with `compiled`.
     compiled: whether the layers are compiled first (minutes; needs a C++ compiler).
-    precision, device: "bf16" (on a GPU by default) or "no"; "cpu".
+    precision, device: "bf16" (on a GPU by default) or "no"; "cpu". It is products that are rounded:
+        weights stored in half precision become float32, or small updates would round away.
     on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
     checkpoint, checkpoint_every: a folder (resumes from it if it holds one), and steps.
     validate, validate_every: a function of the model that returns figures, such as
         `step_figures(held_out)`, and steps.
-    patience, watch: stop after so many validations without a better figure of that name, and put
-        the best weights back.
-    separator: the text after every step.
+    patience, watch: stop after so many validations without a better figure of that name ("f1", for
+        an ORM and a policy "loss"; a sign says which way is better where the name does not, as in
+        "-brier"), and put the best weights back.
+    separator: the text after every step; the reward model keeps it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +80,9 @@ def fit_policy(traces: Iterable[Trace], *, base: PreTrainedModel,
         traces: a sequence, or with `n_traces` any iterable (then one epoch, in its own order).
         options: as for `fit_prm`.
     """
-    end = tokenizer.eos_token_id
+    end, head = tokenizer.eos_token_id, _lm_head(base)
+    if end is None:
+        raise ValueError("the tokenizer has no eos_token, so a trace would have no end; set one")
 
     def example(trace: Trace, encoded: tokens.Encoded) -> Example:
         ids = (*encoded.ids, end)
@@ -84,13 +90,29 @@ def fit_policy(traces: Iterable[Trace], *, base: PreTrainedModel,
         return Example(ids, at, ids[encoded.n_prompt:])
 
     def loss(hidden: torch.Tensor, targets: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(base.lm_head(hidden).float(), targets.long(), reduction="none")
+        return cross_entropy(head(hidden).float(), targets.long(), reduction="none")
 
-    yield from loop.run(base, base.model, tokenizer, traces, example, loss, result=base,
-                    n_traces=n_traces, epochs=epochs, seed=seed, **options)
+    yield from loop.run(base, base.base_model, tokenizer, traces, example, loss, result=base,
+                    n_traces=n_traces, epochs=epochs, seed=seed, **{"watch": "loss"} | options)
 
 
-def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1, seed: int = 0,
+def _lm_head(base: PreTrainedModel) -> torch.nn.Module:
+    """The layer that makes logits of states; ValueError if the model does more to them."""
+    head, was_training = base.get_output_embeddings(), base.training
+    ids = torch.arange(3, 9, device=base.device)[None] % base.config.vocab_size
+    base.eval()
+    with torch.no_grad():
+        wanted = base(input_ids=ids).logits
+        found = head(base.base_model(input_ids=ids).last_hidden_state)
+    base.train(was_training)
+    if (found - wanted).abs().max() > 0.01 * wanted.abs().max():
+        raise ValueError(f"{type(base).__name__} scales or caps its logits, and its loss here would "
+                         "be another one; take a policy whose logits are its head's, such as a "
+                         "Llama or Qwen3")
+    return head
+
+
+def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1, seed: int = 0,
             label_kind: str = "hard", neutral: float | None = 1.0,
             class_weight: ClassWeight = None, orm_weight: float = 0.0,
             make_example: MakeExample | None = None, **options: Any) -> Iterator[Record]:
@@ -109,10 +131,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
             the answer is right; it shapes the body and is not kept.
         make_example: instead of labels at step ends, ids and targets of your own for an encoded
             trace, at whichever positions you like; labels and `class_weight` are not looked at.
-        options: see the top of this module.
-
-    Yields:
-        A `Record` a step; `record.model` is the PRM.
+        options: see the top of this module. Each `Record`'s `model` is the PRM.
 
     Raises:
         ValueError: if a trace has no labels, no step has a target, all targets say the same, or the
@@ -121,7 +140,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
     Source: Lightman et al. 2023, arXiv:2305.20050, section 2.6; soft labels as in Wang et al. 2023
     (Math-Shepherd), arXiv:2312.08935, section 3.3.
     """
-    prm = base if isinstance(base, PRM) else PRM.from_backbone(base, seed=seed)
+    prm, traces = _begun(PRM, base, seed, options), list(traces)
 
     def targets_of(trace: Trace) -> list[float | None]:
         if trace.labels is None:
@@ -129,7 +148,7 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
                              "for example with checker.labelled")
         return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
 
-    usable = list(traces) if make_example else [
+    usable = traces if make_example else [
         t for t in traces if any(y is not None for y in targets_of(t))]
     if traces and not usable:
         raise ValueError(f"none of the {len(traces)} traces has a labelled step to learn from")
@@ -144,11 +163,31 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
             kept.append((encoded.step_ends[-1], float(outcome(trace)), 1.0, 1))
         return Example(encoded.ids, *zip(*kept, strict=True))
 
+    if orm_weight:
+        class_weights((float(outcome(t)) for t in usable), None)  # one kind alone is refused
     trained, loss = _prm_loss(prm, joint=orm_weight > 0, seed=seed)
-    yield from loop.run(trained, prm.model.base_model, prm.tokenizer, usable,
-                    make_example or example, loss, result=prm, epochs=epochs, seed=seed,
-                    scales=(1.0, orm_weight), **{"separator": prm.separator,
-                    "n_skipped": len(traces) - len(usable)} | options)
+    taught = _checked(make_example) if make_example else example
+    yield from loop.run(trained, prm.model.base_model, prm.tokenizer, usable, taught, loss,
+                    result=prm, epochs=epochs, seed=seed, scales=(1.0, orm_weight), **{
+                    "separator": prm.separator, "n_skipped": len(traces) - len(usable)} | options)
+
+
+def _begun(kind: type, base: Any, seed: int, options: dict[str, Any]) -> Any:
+    """The reward model to train; it keeps the separator that it is trained with."""
+    model = base if isinstance(base, kind) else kind.from_backbone(base, seed=seed)
+    model.separator = options.get("separator", model.separator)
+    return model
+
+
+def _checked(make_example: MakeExample) -> MakeExample:
+    def example(trace: Trace, encoded: tokens.Encoded) -> Example:
+        made = make_example(trace, encoded)
+        if not all(0 <= y <= 1 for y in made.targets):
+            raise ValueError("targets of make_example must be probabilities of right, got "
+                             f"{made.targets} for a trace of problem {trace.problem.id!r}")
+        return made
+
+    return example
 
 
 def _prm_loss(prm: PRM, *, joint: bool, seed: int) -> tuple[torch.nn.Module, LossOf]:
@@ -174,7 +213,7 @@ def _prm_loss(prm: PRM, *, joint: bool, seed: int) -> tuple[torch.nn.Module, Los
     return torch.nn.ModuleDict({"prm": prm.model, "answer_score": answer}), both
 
 
-def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1, seed: int = 0,
+def fit_orm(traces: Iterable[Trace], *, base: ORM | str | Path, epochs: int = 1, seed: int = 0,
             every_step: bool = True, class_weight: ClassWeight = None, **options: Any
             ) -> Iterator[Record]:
     """Train an ORM on whether the final answer is right; no step label is used.
@@ -187,7 +226,7 @@ def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1,
 
     Source: Cobbe et al. 2021, arXiv:2110.14168, section 4.2 (token-level verifiers).
     """
-    orm = base if isinstance(base, ORM) else ORM.from_backbone(base, seed=seed)
+    orm, traces = _begun(ORM, base, seed, options), list(traces)
     usable = [t for t in traces if t.steps]
     weights = class_weights((float(outcome(t)) for t in usable), class_weight)
 
@@ -201,5 +240,5 @@ def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1,
         return binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
     yield from loop.run(orm.model, orm.model.base_model, orm.tokenizer, usable, example, loss,
-                    result=orm, epochs=epochs, seed=seed, **{"separator": orm.separator,
+                    result=orm, epochs=epochs, seed=seed, **{"separator": orm.separator, "watch": "loss",
                     "n_skipped": len(traces) - len(usable)} | options)

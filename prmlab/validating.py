@@ -22,7 +22,7 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     """A function of a PRM: "loss", "auroc" and "f1" (of first errors) on these labelled traces.
 
     A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if
-    all are of one kind.
+    all are of one kind. Traces that are too long for the PRM are left out and counted as "too long".
 
     Raises:
         ValueError: naming the trace, if one has no labels or no steps.
@@ -35,36 +35,56 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     targets = [step_targets(t.labels, label_kind=label_kind, neutral=neutral) for t in held_out]
     truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
              for row in targets]
-    y = np.array([v for row in targets for v in row if v is not None])
 
     def figures(prm: Any) -> dict[str, float]:
-        scores = prm.score(held_out)
-        p = np.array([v for row, s in zip(targets, scores, strict=True)
-                      for v, known in zip(s, row, strict=True) if known is not None])
+        kept = _fitting(held_out, prm)
+        scores, true = prm.score([held_out[i] for i in kept]), [truth[i] for i in kept]
+        pairs = [(v, y) for i, s in zip(kept, scores, strict=True)
+                 for v, y in zip(s, targets[i], strict=True) if y is not None]
+        p, y = np.array(pairs, dtype=float).reshape(-1, 2).T
         found = [scoring.first_error(s, threshold=threshold) for s in scores]
-        both = 0 < truth.count(None) < len(truth)
+        both = 0 < true.count(None) < len(true)
         return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5),
-                "f1": metrics.first_error_f1(found, truth).f1 if both else math.nan}
+                "f1": metrics.first_error_f1(found, true).f1 if both else math.nan,
+                **_left_out(held_out, kept)}
 
     return figures
 
 
 def outcome_figures(held_out: Sequence[Trace]) -> Validate:
-    """A function of an ORM: "loss" and "auroc" over the answers of these traces."""
-    y = np.array([float(outcome(t)) for t in held_out])
+    """A function of an ORM: "loss" and "auroc" over these traces' answers; as `step_figures`."""
+    truth = np.array([float(outcome(t)) for t in held_out])
 
     def figures(orm: Any) -> dict[str, float]:
-        p = orm.score(held_out)
-        return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5)}
+        kept = _fitting(held_out, orm)
+        p, y = orm.score([held_out[i] for i in kept]), truth[kept]
+        return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5), **_left_out(held_out, kept)}
 
     return figures
+
+
+def direction(name: str) -> int:
+    """1 if more of the figure of that name is better, -1 if less is.
+
+    Raises:
+        ValueError: if the name does not tell; a sign before it does, as in "-brier".
+
+    Example:
+        >>> direction("f1"), direction("loss"), direction("-ece"), direction("+spared")
+        (1, -1, -1, 1)
+    """
+    known = {"+": 1, "-": -1, "loss": -1, "auroc": 1, "f1": 1}
+    if name[:1] not in known and name not in known:
+        raise ValueError(f"whether more or less of {name!r} is better is not known; pass "
+                         f'watch="+{name}" or watch="-{name}"')
+    return known.get(name) or known[name[0]]
 
 
 class Watch:
     """Keeps the weights of the best validation, and says when to stop.
 
     Args:
-        name: the figure to watch; less is better for a loss, more for anything else.
+        name: the figure to watch, with the sign that `direction` reads.
         patience: validations without a better one after which to stop.
         state: as `state` of an earlier one, to go on from.
     """
@@ -76,9 +96,10 @@ class Watch:
 
     def see(self, step: int, figures: Mapping[str, float], model: torch.nn.Module) -> bool:
         """Whether to stop after this validation. ValueError if the figure is not among them."""
-        if self.name not in figures:
+        name = self.name if self.name in figures else self.name.lstrip("+-")
+        if name not in figures:
             raise ValueError(f"watch must be one of {', '.join(figures)}, got {self.name!r}")
-        value = -figures[self.name] if "loss" in self.name else figures[self.name]
+        value = direction(self.name) * figures[name]
         value = -math.inf if math.isnan(value) else value
         if self.state["best"] is None or value > self.state["best"]:
             self.state = {"best": float(value), "step": step, "waited": 0}
@@ -91,6 +112,20 @@ class Watch:
     def restore(self, model: torch.nn.Module) -> None:
         """Put the best validation's weights back."""
         model.load_state_dict(self.weights, strict=False)
+
+
+def _fitting(held_out: Sequence[Trace], model: Any) -> list[int]:
+    """Which traces are not too long for the model; ValueError if all are."""
+    fits = getattr(model, "fits", lambda trace: True)
+    kept = [i for i, trace in enumerate(held_out) if fits(trace)]
+    if not kept:
+        raise ValueError(f"none of the {len(held_out)} held-out traces is within the model's limit")
+    return kept
+
+
+def _left_out(held_out: Sequence[Trace], kept: Sequence[int]) -> dict[str, float]:
+    n = len(held_out) - len(kept)
+    return {"too long": float(n)} if n else {}
 
 
 def _loss(p: np.ndarray, y: np.ndarray) -> float:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -102,22 +103,74 @@ def test_the_doctor_starts_where_nothing_is_installed():
 
 
 def test_launched_on_two_processes_the_prm_is_that_of_one(folder):
-    """`accelerate launch` itself; only the first process writes."""
+    """`accelerate launch` itself; only the first process writes and tells.
+
+    `--multi_gpu` is how it starts several processes at all; `--device cpu` is where they run.
+    """
     train = ("train-prm", "traces.jsonl", "--base", "lm", "--batch-size", 4, "--warmup", 1,
              "--json", "--device", "cpu")
     labelled = prmlab("label", "sampled.jsonl", "traces.jsonl", cwd=folder)
     assert labelled.returncode == 0, labelled.stderr
     one = records(prmlab(*train, "--out", "one", cwd=folder))
     done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
          "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
          "-m", "prmlab", *map(str, train), "--out", "two"],
         cwd=folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
     two = records(done)
     assert [r.get("step") for r in two] == [r.get("step") for r in one] == [1, 2, 3, None]
+    assert (one[-1]["processes"], two[-1]["processes"]) == (1, 2)
     assert two[2]["loss"] == pytest.approx(one[2]["loss"], rel=1e-4)
     a, b = (load_file(folder / name / "model.safetensors") for name in ("one", "two"))
     assert a.keys() == b.keys()
     for name, weight in a.items():
         assert torch.allclose(weight.float(), b[name].float(), rtol=1e-2, atol=1e-3), name
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "lm/config.json"), "has no labels"),
+    (("train-prm", "LABELLED", "--base", "lm", "--out", "lm/config.json"), "File exists"),
+    (("train-prm", "LABELLED", "--base", "lm", "--out", "x", "--checkpoint", "lm/config.json"),
+     "must be a folder"),
+    (("train-prm", "LABELLED", "--base", "lm", "--out", "x", "--optimizer", "adamw"),
+     "--optimizer adamw needs --lr"),
+    (("train-prm", "LABELLED", "--base", "lm", "--out", "x", "--lr", "nan"),
+     "lr must be a number of 0 or more"),
+    (("label", "sampled.jsonl", "lm"), "lm is a folder"),
+    (("label", "sampled.jsonl", "x.jsonl", "--adaptive"), "belong to --method monte-carlo"),
+    (("label", "half.jsonl", "x.jsonl"), "half.jsonl, line 1: not a trace"),
+])
+def test_what_cannot_work_is_told_before_the_work(folder, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(folder)
+    good = traces.read_jsonl("sampled.jsonl")
+    traces.write_jsonl("LABELLED", [t.with_labels([1.0] * (len(t.steps) - 1) + [(-1.0) ** i],
+                                                  "made up") for i, t in enumerate(good)])
+    cut = json.loads(Path("sampled.jsonl").read_text("utf-8").splitlines()[0])
+    cut["steps"][0] += "\ud83d"
+    Path("half.jsonl").write_text(json.dumps(cut) + "\n", "utf-8")
+    assert __main__.main(list(arguments)) == 2
+    said = capsys.readouterr()
+    assert message in said.err and "Traceback" not in said.err and "step" not in said.out
+    assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_counts_are_whole_numbers_of_one_or_more(value, capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["train-prm", "x", "--base", "y", "--out", "z", "--batch-size", value])
+    assert "must be a whole number of 1 or more" in capsys.readouterr().err
+
+
+def test_an_interrupt_says_what_is_kept_and_json_is_json(folder, capsys, monkeypatch):
+    from prmlab import commands, labels
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labels, "exact", stopped)
+    monkeypatch.chdir(folder)
+    assert __main__.main(["label", "sampled.jsonl", "x.jsonl"]) == 130
+    assert "nothing was kept: with --journal" in capsys.readouterr().err
+    commands._tell(SimpleNamespace(json=True), {"a": {"b": float("nan")}, "c": 1.5}, "")
+    assert json.loads(capsys.readouterr().out) == {"a": {"b": None}, "c": 1.5}

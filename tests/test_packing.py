@@ -13,7 +13,7 @@ from prmlab.stepping import split
 from prmlab.targets import Example
 from prmlab.traces import Problem, Trace
 
-PACKED = ("Llama", "Qwen2", "Qwen3", "Gemma", "GPT2", "OPT", "GPTNeoX")
+PACKED = ("Llama", "Granite", "Qwen2", "Qwen3", "Gemma", "GPT2", "OPT", "GPTNeoX")
 
 
 def sequences_of(rng, *, n_prompts=3, n_traces=4, n_ids=40):

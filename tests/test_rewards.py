@@ -226,7 +226,7 @@ def test_threads_take_turns_and_training_mode_comes_back(prm):
         for scores in pool.map(lambda _: prm.score(TRACES), range(6)):
             assert close(scores, expected)
     assert prm.model.training
-    assert "PRM(llama, 0.01 M parameters" in repr(prm)
+    assert "PRM(llama, 0.01 M float32 parameters" in repr(prm)
 
 
 def test_what_is_missing_is_said_at_once(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ SHAPES = {
     "Llama": LIKE_LLAMA,  # grouped queries
     "Qwen3": {**LIKE_LLAMA, "head_dim": 8},  # the course's policy: norms of queries and keys
     "Qwen2": LIKE_LLAMA,
+    "Granite": LIKE_LLAMA,
     "Gemma": {**LIKE_LLAMA, "head_dim": 8, "num_key_value_heads": 1},  # one key head for all
     "GPT2": {**COMMON, "n_embd": 16, "n_layer": 2, "n_head": 2},  # learned positions
     "OPT": {**COMMON, "hidden_size": 16, "ffn_dim": 24, "num_hidden_layers": 2, "init_std": 0.4,
