@@ -63,7 +63,7 @@ def test_label_train_score_and_evaluate(folder):
     (figures,) = records(prmlab("evaluate", "labelled.jsonl", "--prm", "prm", "--choose-on",
                                 "labelled.jsonl", "--json", cwd=folder))
     assert 0 <= figures["f1_low"] <= figures["f1"] <= figures["f1_high"] <= 1
-    assert figures["traces"] == 12
+    assert (figures["traces"], figures["problems"]) == (12, 12)
     text = prmlab("evaluate", "labelled.jsonl", "--prm", "prm", cwd=folder)
     assert "first-error F1" in text.stdout and "at threshold 0.500" in text.stdout
 
