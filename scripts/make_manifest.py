@@ -5,6 +5,7 @@ other files from the table here; a file that neither names is an error, so that 
 is of unknown origin.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -95,6 +96,8 @@ def rows(folder: Path) -> list[dict]:
 
 def main() -> None:
     """Write the manifest, and say what it counts."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     folder = catalog.data_folder()
     made = rows(folder)
     part = folder / "MANIFEST.json.part"
