@@ -4,7 +4,7 @@
 length, a pool of many batches is sorted and cut into batches, whose order is random: traces of a
 batch are about as long, and little is padding. Where nothing is padded that only makes batches one
 of a kind: on the data of `scripts/benchmark_training.py`, 8 traces of a problem together, five
-trainings each, validation loss was 0.230 sorted and 0.222 unsorted.
+trainings each, validation loss was 0.230 sorted and 0.222 unsorted (no record was kept).
 Resuming replays the order. Does not know what is learned from a trace.
 """
 

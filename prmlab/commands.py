@@ -228,18 +228,19 @@ def evaluate(args: argparse.Namespace) -> int:
         other = _labelled(args.choose_on)
         threshold = thresholds.choose_threshold(prm.score(other), _first_errors(other)).threshold
     scores = prm.score(data)
+    of_problem = [t.problem.id for t in data]
     f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for s in scores],
-                                _first_errors(data))
+                                _first_errors(data), groups=of_problem)
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "steps": len(p), "threshold": threshold, "f1": f1.f1,
+    row = {"traces": len(data), "problems": len(set(of_problem)), "steps": len(p), "threshold": threshold, "f1": f1.f1,
            "f1_low": f1.low, "f1_high": f1.high, "acc_error": f1.acc_error,
            "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
            "ece": float(metrics.calibration(p, right).ece)}
-    _tell(args, row, "{traces:,} traces, {steps:,} steps\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, "
-          "{f1_high:.3f}] at threshold {threshold:.3f}\n  with an error {acc_error:.3f}, without "
+    _tell(args, row, "{traces:,} traces of {problems:,} problems, {steps:,} steps\nfirst-error F1 {f1:.3f} "
+          "[{f1_low:.3f}, {f1_high:.3f}] at threshold {threshold:.3f}, interval over problems\n  with an error {acc_error:.3f}, without "
           "{acc_correct:.3f}\nAUROC over steps {auroc}, calibration error {ece:.3f}")
     return 0
 

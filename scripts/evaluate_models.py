@@ -2,7 +2,7 @@
 
 Writes `data/runs/best_of_64.jsonl` (a problem a line: 64 sampled traces' answers, truth, PRM step
 scores, ORM scores), the same for the two shifted sets, and `data/runs/summary.json`, in which every
-figure stands with its 95 % interval. The threshold of the PRM is chosen on validation problems. A
+figure stands with its 95 % interval over problems. The threshold of the PRM is chosen on validation problems. A
 set whose file is there is not sampled again: remove the file to start over.
 """
 
@@ -101,6 +101,7 @@ def step_figures(records: Sequence[dict], prm_name: str, threshold: float) -> di
     """First-error F1 at 0.5 and at the chosen threshold, AUROC and calibration over steps."""
     scores = [np.array(s) for r in records for s in r[prm_name]]
     true = first_errors(records)
+    of_problem = [r["problem"] for r in records for _ in r["labels"]]
     right = [c != "-" for r in records for labels in r["labels"] for c in labels]
     flat = np.concatenate(scores)
     figures = {"auroc": round(metrics.auroc(flat, right), 4),
@@ -109,7 +110,7 @@ def step_figures(records: Sequence[dict], prm_name: str, threshold: float) -> di
         return figures | {"f1": "undefined: every trace has an error, or none"}
     for name, cut in (("f1 at 0.5", 0.5), ("f1 at chosen threshold", threshold)):
         found = metrics.first_error_f1([scoring.first_error(s, threshold=cut) for s in scores],
-                                       true)
+                                       true, groups=of_problem)
         figures[name] = {key: round(float(getattr(found, key)), 4) for key in (
             "f1", "low", "high", "acc_error", "acc_correct")} | {"threshold": round(cut, 4)}
     return figures

@@ -5,6 +5,7 @@ the reward models' families, and none was used to train the models in data/. A c
 train 2,400 traces, validation 400 (less those without a step, which are left out).
 """
 
+import argparse
 from pathlib import Path
 
 from prmlab import checker, problems, traces
@@ -19,6 +20,8 @@ PARTS = {"train": 600, "validation": 100}  # problems; four traces of each
 
 def main() -> None:
     """Sample, label, write."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     policy = LocalPolicy.load("policy", max_new_tokens=160)
     for split, n_problems in PARTS.items():

@@ -5,6 +5,7 @@ other files from the table here; a file that neither names is an error, so that 
 is of unknown origin.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -32,7 +33,9 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "--problems 64 --epochs 1 --batch-size 64 --validate 60 --precision bf16 --ways ours "
         "'ours apart' --json data/runs/benchmark_training_100m_seeds.json", 0),
     "runs/training_options.json": (
-        "python scripts/measure_training_options.py --rounds 2 --problems 48", 0),
+        "python scripts/measure_training_options.py --rounds 2 --problems 48 && "
+        "python scripts/measure_training_options.py --shape 100m --rounds 1 --problems 6 "
+        "--batch-size 16 --settings 'two threads' bfloat16 'bfloat16, two threads' Muon", 0),
     "runs/gpu_training.json": ("python scripts/record_gpu_training.py", 0),
     "runs/kill_labels.json": (
         "python scripts/kill_labels.py --ray-kills 5 --json data/runs/kill_labels.json", 0),
@@ -58,7 +61,9 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_search.json": (
         "python scripts/benchmark_search.py --threads 1 --clock cpu --runs 3 "
         "--json data/runs/benchmark_search.json", 21),
-    "runs/*": ("python scripts/evaluate_models.py", 1),
+    "runs/binding.json": ("python scripts/measure_binding.py", 0),
+    **dict.fromkeys(("runs/summary.json", "runs/best_of_64.jsonl", "runs/longer.jsonl",
+                     "runs/unseen_family.jsonl"), ("python scripts/evaluate_models.py", 1)),
 }
 
 
@@ -91,6 +96,8 @@ def rows(folder: Path) -> list[dict]:
 
 def main() -> None:
     """Write the manifest, and say what it counts."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     folder = catalog.data_folder()
     made = rows(folder)
     part = folder / "MANIFEST.json.part"

@@ -152,7 +152,7 @@ def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
     policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=160)
     (RUNS / "traces").mkdir(parents=True, exist_ok=True)
     for part in parts:
-        path = RUNS / "traces" / f"part-{part:02d}.jsonl"
+        path = kept("traces", part)
         if path.exists():
             continue
         prefixes = [Trace(p, ()) for p in reward_problems(n_problems, part=part)]
@@ -163,10 +163,23 @@ def make_traces(n_problems: int, n_samples: int, parts: Sequence[int]) -> None:
               f"{sum(not t.steps for t in sampled)} without steps left out, {policy.usage}")
 
 
+def kept(stage: str, part: int) -> Path:
+    """Where the stage "traces" or "surprises" keeps a part."""
+    return RUNS / stage / f"part-{part:02d}.{'jsonl' if stage == 'traces' else 'json'}"
+
+
+def require(stage: str, parts: Sequence[int]) -> None:
+    """Stop, and say what comes first, where a part of "traces" or "surprises" was not made yet."""
+    missing = [part for part in parts if not kept(stage, part).is_file()]
+    if missing:
+        raise SystemExit(f"{kept(stage, missing[0]).relative_to(ROOT)} is not there; first: python "
+                         f"scripts/make_models.py {stage} --parts {' '.join(map(str, missing))}")
+
+
 def training_traces(parts: Sequence[int]) -> list[Trace]:
     """The labelled traces of these parts."""
-    return [t for part in parts
-            for t in traces.read_jsonl(RUNS / "traces" / f"part-{part:02d}.jsonl")]
+    require("traces", parts)
+    return [t for part in parts for t in traces.read_jsonl(kept("traces", part))]
 
 
 def validation_traces(n_problems: int, n_samples: int = 8) -> list[Trace]:
@@ -239,7 +252,7 @@ def make_surprises(parts: Sequence[int]) -> None:
     model = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
     (RUNS / "surprises").mkdir(parents=True, exist_ok=True)
     for part in parts:
-        path = RUNS / "surprises" / f"part-{part:02d}.json"
+        path = kept("surprises", part)
         if not path.exists():
             path.write_text(json.dumps(surprises(training_traces([part]), model, tokens.build())))
 
@@ -251,13 +264,14 @@ def make_base(n_traces: int, parts: Sequence[int], *, layers: int = 7) -> None:
     prediction, and to carry what was found to the step's end, takes depth above them. Labels at step
     ends alone teach this slowly: a digit exchanged in a step went unnoticed after 72,000 traces.
     """
+    require("traces", parts)
+    require("surprises", parts)
     tokenizer = tokens.build()
     prm = PRM.from_backbone(grown("policy-strong", num_hidden_layers=layers), tokenizer=tokenizer, seed=SEED)
     exchanged = list(solved(n_traces, Random(f"spotting/{SEED}"), easy=0.0,
                             first_seed=SPOTTING_SEEDS))
     sampled = training_traces(parts)
-    at = [i for part in parts for i in json.loads(
-        (RUNS / "surprises" / f"part-{part:02d}.json").read_text())]
+    at = [i for part in parts for i in json.loads(kept("surprises", part).read_text())]
     found = {(t.problem.id, t.steps): i for t, i in zip(sampled, at, strict=True)}
     spotted = lesson("spotting", prm, exchanged, spotting(tokenizer, seed=SEED))
     noticed = lesson("noticing", prm, sampled, noticing(found))

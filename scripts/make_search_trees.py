@@ -4,6 +4,7 @@ Run it after a strategy changed on purpose, and read the difference before commi
 `python scripts/make_search_trees.py`
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def grown() -> dict[str, dict]:
 
 def main() -> None:
     """Write one file a strategy, one node a line."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, record in grown().items():
         nodes = record["tree"].pop("nodes")

@@ -4,6 +4,8 @@ For each layer, the largest attention weight of a position, averaged over heads,
 fifth on, and the reference traces of 60 test problems. Near 1, softmax passes hardly any gradient.
 """
 
+import argparse
+
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -13,6 +15,8 @@ from prmlab import catalog, problems, tokens
 
 def main() -> None:
     """One line a policy, one number a layer."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     solved = [problems.solve(p) for p in problems.mix(60, seed=4, split="test")]
     for name in ("policy-weak", "policy", "policy-strong"):
         folder = catalog.resolve_model(name)

@@ -6,6 +6,7 @@ how often is the number (or "half", or "as") that the story tells of it the like
 data/runs/binding.json.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def curve(first: int) -> list[dict]:
 
 def main() -> None:
     """Both curves, one after the other."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     found = {"repeated words first": curve(LOOK_UPS), "retelling alone": curve(0)}
     result = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(),

@@ -331,9 +331,11 @@ def main() -> None:
     judges: dict[str, Judge] = {**BLIND, "arithmetic checker": arithmetic}
     if args.prm:
         judges |= prm_judges(args.prm)
-    command = f"python scripts/measure_human_data.py FOLDER{' --prm ' * bool(args.prm)}"
+    command = "".join(["python scripts/measure_human_data.py FOLDER",
+                       f" --prm {args.prm}" if args.prm else "",
+                       " --json data/runs/human_data.json"])
     patterns = [*(f"*{task}.jsonl" for task in MISTAKES), "*prmbench*.jsonl", "crucible*.json"]
-    result = {"command": command + (args.prm or ""), "prm": args.prm,
+    result = {"command": command, "prm": args.prm,
               "files": {p.name: catalog.sha256(p) for pattern in patterns
                         for p in sorted(args.folder.glob(pattern))},
               "bigbench_mistake": mistakes(args.folder, judges),

@@ -1,11 +1,12 @@
-"""How well a strong policy's surprise finds first errors: it writes data/runs/surprise.json.
+"""How well a strong policy's surprise finds first errors: python scripts/measure_surprise.py.
 
 A step's score is the least chance that policy-strong gives to one of its tokens; no label is used
 but to choose the threshold, on validation problems. Measured on traces that `policy` sampled for
 other problems of the test split: first-error F1 (ProcessBench's), and AUROC within a problem of the
-product of step scores.
+product of step scores. Intervals are over problems. It writes data/runs/surprise.json.
 """
 
+import argparse
 import json
 import sys
 
@@ -24,7 +25,8 @@ def figures(scores: list[np.ndarray], traces: list, limit: float) -> dict:
     """First-error F1 at one limit, and AUROC within a problem."""
     labels = ["".join("-0+"[v.label + 1] for v in checker.check(t)) for t in traces]
     f1 = metrics.first_error_f1([scoring.first_error(s, threshold=limit) for s in scores],
-                                first_errors([{"labels": labels}]))
+                                first_errors([{"labels": labels}]),
+                                groups=[t.problem.id for t in traces])
     within = metrics.grouped_auroc([float(np.prod(np.minimum(1, s / limit))) for s in scores],
                                    [training.outcome(t) for t in traces],
                                    [t.problem.id for t in traces])
@@ -35,6 +37,8 @@ def figures(scores: list[np.ndarray], traces: list, limit: float) -> dict:
 
 def main() -> None:
     """Score, choose on validation, measure on test."""
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     policy = LocalPolicy.load(MODELS / "policy", max_new_tokens=200)
     strong = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
     found = {}

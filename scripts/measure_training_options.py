@@ -10,6 +10,7 @@ machine. It writes data/runs/training_options.json, where each shape has its ent
 import argparse
 import json
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def main() -> int:
     for name, row in settings.items():
         print(f"{name:28}{row['median step'] * 1e3:9.0f} ms{row['as fast as it is']:7.2f}")
     record = json.loads(OUT.read_text()) if OUT.exists() else {}
-    record[options.shape] = {"command": "python " + " ".join(sys.argv), "seed": 0,
+    record[options.shape] = {"command": shlex.join(["python", *sys.argv]), "seed": 0,
                              "hardware": platform.processor() or platform.machine(),
                              "torch": torch.__version__, "settings": settings}
     OUT.write_text(json.dumps(record, indent=1) + "\n")

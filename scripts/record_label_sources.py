@@ -106,7 +106,8 @@ def quality(rows: Sequence[Labelled], truth: dict[tuple, Labelled]) -> dict:
     right = np.array([true for _, _, true in pairs])
     f1 = metrics.first_error_f1(
         [row.first_error for row in rows],
-        [truth[row.trace.problem.id, row.trace.steps].first_error for row in rows])
+        [truth[row.trace.problem.id, row.trace.steps].first_error for row in rows],
+        groups=[row.trace.problem.id for row in rows])
     return {"labels": len(pairs), "right": round(float(right.mean()), 4),
             "accuracy": round(float((called == right).mean()), 4),
             "right steps called wrong": round(float(1 - called[right].mean()), 4),

@@ -27,8 +27,8 @@ On Debian and Ubuntu: apt-get install python3-venv; then run this again."
   "$python" -m venv --clear .venv
 fi
 
-echo "Installing the pinned packages into .venv (once; minutes, and 1.5 GB of disk) ..."
+echo "Installing the pinned packages into .venv (once; minutes, and 1.8 GB of disk) ..."
 $venv -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt || stop "pip could not \
-install requirements.txt; its message is above. Without a network, see the README, 'Set-up'."
+install requirements.txt; its message is above. Without a network, see the README, 'Start'."
 $venv -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 printf '%s\n' "$want" > .venv/installed

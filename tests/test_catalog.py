@@ -100,10 +100,13 @@ def test_the_manifest_script_records_commands_and_refuses_unknown_origin(data):
     assert made["models/prm/config.json"].seed == 7
     assert made["traces/train.jsonl"].command == "python scripts/make_data.py"
     assert catalog.verify() == []
-    (data / "stray.bin").write_bytes(b"?")
-    done = subprocess.run(run, env=env, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "stray.bin is of unknown origin" in done.stderr
+    (data / "runs").mkdir()
+    for stray in ("stray.bin", "runs/nonsense.json"):
+        (data / stray).write_bytes(b"?")
+        done = subprocess.run(run, env=env, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert f"{stray} is of unknown origin" in done.stderr
+        (data / stray).unlink()
 
 
 def test_the_data_shipped_here_is_whole(monkeypatch):

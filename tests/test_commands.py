@@ -64,7 +64,13 @@ def test_label_train_score_and_evaluate(folder):
     (figures,) = records(prmlab("evaluate", "labelled.jsonl", "--prm", "prm", "--choose-on",
                                 "labelled.jsonl", "--json", cwd=folder))
     assert 0 <= figures["f1_low"] <= figures["f1"] <= figures["f1_high"] <= 1
-    assert figures["traces"] == 12
+    assert (figures["traces"], figures["problems"]) == (12, 12)
+    (folder / "copied.jsonl").write_text((folder / "labelled.jsonl").read_text() * 4)
+    (copied,) = records(prmlab("evaluate", "copied.jsonl", "--prm", "prm", "--choose-on",
+                               "labelled.jsonl", "--json", cwd=folder))  # no more witnesses
+    assert (copied["traces"], copied["problems"]) == (48, 12)
+    for name in ("f1", "f1_low", "f1_high"):
+        assert copied[name] == pytest.approx(figures[name])
     text = prmlab("evaluate", "labelled.jsonl", "--prm", "prm", cwd=folder)
     assert "first-error F1" in text.stdout and "at threshold 0.500" in text.stdout
 

@@ -232,16 +232,16 @@ for finding in report.findings:
 # | 01 | [outcome and process rewards](01_outcome_and_process_rewards.ipynb) | ORM and PRM on the same traces; which to use when |
 # | 02 | [traces, labels and truth](02_traces_labels_and_truth.ipynb) | traces labelled by you, and how well you agree with the truth |
 # | 03 | [train an ORM and a PRM](03_train_orm_and_prm.ipynb) | both trained live, and what it takes for a PRM to help |
-# | 04 | Monte Carlo labels | step labels without people, and their errors |
-# | 05 | best of N | choosing among samples, with intervals |
-# | 06 | beam search | a search steered step by step |
+# | 04 | [Monte Carlo labels](04_monte_carlo_labels.ipynb) | step labels without people, and their errors |
+# | 05 | [best of N](05_best_of_n.ipynb) | choosing among samples, with intervals |
+# | 06 | [beam search](06_beam_search.ipynb) | a search steered step by step |
 # | 07 | [first error](07_first_error.ipynb) | the first wrong step found, and how well |
 # | 08 | label budget | fewer labels, better chosen |
 # | 09 | process rewards in RL | step rewards in training, and how they are hacked |
-# | 10 | real models and data | the same on public models and data sets |
+# | 10 | [real models and data](10_real_models_and_data.ipynb) | the same on public models and data sets |
 # | 11 | the debate | the field's claims beside what was measured here |
 #
-# Those with a link are there. The others are being written.
+# Those with a link are there. 08, 09 and 11 are still to come.
 #
 # ## Recap
 #

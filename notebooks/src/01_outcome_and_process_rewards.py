@@ -125,14 +125,16 @@ for *row, label, step in zip(prm_scores[wrong], orm_steps[wrong],
 # Does such an ORM find first errors, if nothing better is at hand? The rule for
 # both: the first score below 0.5. The metric is ProcessBench's F1, the harmonic
 # mean of two accuracies: on traces with an error, naming exactly the first wrong
-# step; on traces without, naming none.
+# step; on traces without, naming none. The eight traces of a problem are alike, and no
+# eight witnesses: the intervals redraw problems.
 
 # %%
 truth = [checker.first_error(trace) for trace in traces]
+of_problem = [trace.problem.id for trace in traces]
 named = {}
 for name, scores in (("PRM", prm_scores), ("ORM", orm_steps)):
     found = [scoring.first_error(s) for s in scores]
-    f1 = metrics.first_error_f1(found, truth)
+    f1 = metrics.first_error_f1(found, truth, groups=of_problem)
     named[name] = (f1.f1, f1.low, f1.high)
 
 plots.aggregation_comparison(named, title="Naming the first wrong step",

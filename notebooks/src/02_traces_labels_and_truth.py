@@ -554,19 +554,22 @@ for step in steps:
 # them is marked down for it.
 #
 # The data is not part of this repository. What came out on a sample of 100 of its
-# traces, with the command that computes it again:
+# traces, with the command that computes it again (it skips without the sample, which
+# it wants in `FOLDER/data` as `bbm_multistep_arithmetic.jsonl`):
 
 # %%
 # NBVAL_CHECK_OUTPUT
 recorded = {"traces": 100, "same first error, or none, as the label": 96,
             "decided by arithmetic against the label": 4}
-print("recorded with: python -m pytest tests/test_claims.py -k human_labels")
+print("recorded with: PRMLAB_SHARED=FOLDER "
+      "python -m pytest tests/test_claims.py -k human_labels")
 for what, n in recorded.items():
     print(f"{n:4}  {what}")
 
 # %% [markdown]
 # So on claims that can be computed, exact arithmetic and people agree nearly
-# always, and where they differ the people were wrong. If you have the file
+# always, and where they differ the people were wrong. (Notebook 10 lets the checker
+# read the problem as well, and finds more that the labels do not name.) If you have the file
 # (`multistep_arithmetic.jsonl` from github.com/WHGTyen/BIG-Bench-Mistake), put it
 # into `runs/`, and the next cell does the comparison in front of you.
 

@@ -307,6 +307,10 @@ exercises.check("03", "ece", ece)
 # two learning rates, and the threshold. Measured on 64 traces of each of 200 test
 # problems. The last one, `prm-large`, is also a larger model.
 #
+# The bands of the six PRMs trained for this figure are too narrow: they take the 64
+# traces of a problem for independent, and these are alike. Only the figures of the six
+# were kept. `prm` and `prm-large` are still there, and their intervals redraw problems.
+#
 # **Predict.** How many labels does the start without lessons need, to be as good as
 # the other one with the fewest?
 
@@ -328,19 +332,30 @@ plots.metric_by_labels(by_start)
 for s in sizes:
     print(f"{s.get('model', s['start']):13}  {s['traces']:7,} traces  {s['labels']:8,} labels  "
           f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]"
-          + (f"  at rate {s['lr']}" if "lr" in s else ""))
+          + (f" at rate {s['lr']}" if "lr" in s else "")
+          + (" (too narrow)" if s["f1 over"] == "traces" else " over problems"))
 plain, taught = ([s for s in sizes if s["start"] == start and "model" not in s]
                  for start in ("policy-strong", "verifier-base"))
 enough = [s["labels"] for s in plain if s["f1"][0] >= taught[0]["f1"][0]]
 print("without lessons as good as with them at the fewest labels:",
       f"{enough[0]:,} labels" if enough else "at no number of labels recorded")
 
+# %%
+# NBVAL_CHECK_OUTPUT
+def width(interval):
+    _, low, high = interval
+    return high - low
+
+for s in (s for s in sizes if s["f1 over"] == "problems"):
+    print(f"{s['model']}: over problems the interval is "
+          f"{width(s['f1']) / width(s['f1 over traces']):.1f} times as wide as over traces")
+
 # %% [markdown]
 # How many labels does the start without lessons need? More than were recorded.
 #
-# A curve need not rise evenly. Each point is *one* training, whose seed, rate and
-# threshold have luck of their own; the interval only knows the luck of the test
-# traces. Which learning rate validation preferred stands in each line. Look which
+# A curve need not rise evenly, and neighbours on it are not told apart here. Each point
+# is *one* training, whose seed, rate and threshold have luck of their own; the interval
+# only knows the luck of the test problems, and the narrow ones not all of that. Which learning rate validation preferred stands in each line. Look which
 # start comes to want the gentle one as labels grow: what a model knows already,
 # bold steps make it forget.
 #
@@ -429,3 +444,7 @@ mine = [traces.Trace(problem, ("2x = 10", "x = 5", "Answer: 5"), True, (1, 1, No
         traces.Trace(problem, ("2x = 20", "x = 10", "Answer: 10"), True, (-1, -1, -1))]
 for record in training.fit_prm(mine, base=prm, epochs=2, lr=1e-3, warmup=1):
     print(f"step {record.step} of {record.n_steps}: loss {record.loss:.2f}")
+
+# %% [markdown]
+# Next: [04 · Monte Carlo labels](04_monte_carlo_labels.ipynb), for where no checker
+# knows the truth of a step.

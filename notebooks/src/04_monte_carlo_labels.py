@@ -397,10 +397,10 @@ print(f"{total(drawn).generations:,} rollouts in {time.time() - began:.0f} s; "
 
 # %%
 truth = [checker.first_error(trace) for trace in held_out]
+of_problem = [trace.problem.id for trace in held_out]
 
-def f1_of(prm):
-    found = [scoring.first_error(scores) for scores in prm.score(held_out)]
-    return metrics.first_error_f1(found, truth)
+def found_by(prm):
+    return [scoring.first_error(scores) for scores in prm.score(held_out)]
 
 kinds = {"exact labels": few, "Monte Carlo labels": [one.hard for one in drawn]}
 by_labels = {}
@@ -409,8 +409,19 @@ for name, data in kinds.items():
             data, base="verifier-base", seed=SEED, lr=0.02, warmup=4, decay=0.9),
             title=f"A PRM from {name}"):
         pass
-    by_labels[name] = f1_of(record.model)
-    print(f"{name:18} {by_labels[name]}")
+    by_labels[name] = found_by(record.model)
+    print(f"{name:18}",
+          metrics.first_error_f1(by_labels[name], truth, groups=of_problem))
+
+# %% [markdown]
+# Both judged the same traces, so ask the difference, drawn for both together. Four
+# traces of a problem are alike: drawn are problems.
+
+# %%
+exact, rolled = (metrics.drawn_f1s(found, truth, groups=of_problem)
+                 for found in by_labels.values())
+low, high = intervals.percentiles(rolled - exact, 0.95)
+print(f"Monte Carlo labels less exact ones: {low:+.3f} to {high:+.3f}")
 
 # %% [markdown]
 # One training each, few traces: an impression. Now the recorded experiment, with
@@ -773,3 +784,6 @@ mine = traces.Trace(problem, ("Subtract 5 from both sides: 2x = 20",
 for text, step in zip(mine.steps, own.steps):
     low, high = step.interval()
     print(f"{step.label:+.0f}  {step.value:.2f} ({low:.2f} to {high:.2f})  {text}")
+
+# %% [markdown]
+# Next: [05 · Best of N](05_best_of_n.ipynb), where scores choose among many traces.

@@ -441,7 +441,7 @@ print(f"unweighted mean {np.mean(list(by_family.values())):.3f}")
 # %% [markdown]
 # The unweighted mean over subsets, whatever their sizes, is what ProcessBench
 # reports. If the unseen family does badly, that is no accident of this page: a PRM
-# knows what its labels showed it (notebook 08).
+# knows what its labels showed it.
 
 # %% [markdown]
 # ## Explorer
@@ -1147,6 +1147,7 @@ plots.highlight(my_steps, my_scores, truth=my_truth, title="Yours", threshold=0.
 # traces with an error and some without, `ThresholdExplorer(traces, scores,
 # first_errors)` opens on yours: lists of steps will do.
 #
-# Next: notebook 08, on how few labels will do. To read: Zheng et al. 2024,
+# Next: [10 · Real models and data](10_real_models_and_data.ipynb), where others'
+# traces, other people's labels and public PRMs come in. To read: Zheng et al. 2024,
 # *ProcessBench*, arXiv:2412.06559; Zhang et al. 2025, *The Lessons of Developing
 # Process Reward Models in Mathematical Reasoning*, arXiv:2501.07301.

@@ -420,6 +420,13 @@ by_task = pd.DataFrame({
 print(by_task.to_string())
 
 # %% [markdown]
+# Notebook 02 has the checker agree with the labels on 96 of these same 100 arithmetic
+# traces; here it agrees on fewer. There it read the steps alone. Here it reads the
+# problem, too, and in six traces the first step already rewrites the problem into an
+# expression of another value. No label ever names the first step, so all six count
+# against the checker.
+
+# %% [markdown]
 # If the file is in `real_data/`, the next cell measures the checker on *your* copy;
 # if not, on the three traces written above, which say nothing but that it runs.
 
@@ -944,7 +951,7 @@ for gpus in (1, 8, 64):
 # the chunks over a Ray cluster, replaces workers that die, and goes on from the journal
 # after a crash. `make` loads the model on each machine. Or start one vLLM server on
 # each and give every one its `EndpointPolicy`. Before you rent 64 of anything: notebook
-# 04 shows what adaptive labelling and bisection save of that figure.
+# 04 shows what stopping at the first right rollout, and trees, save of that figure.
 #
 # ## Recap
 #
@@ -981,7 +988,6 @@ print(wrong, "of its traces have a wrong step")
 # figure. Write what you labelled in notebook 02 with `stepwise.write` or
 # `prm800k.write`, and others can read it.
 #
-# Next: notebook 11, the debate. To read: Zhang et al. 2025, *The Lessons of Developing
-# Process Reward Models*, arXiv:2501.07301; Song et al. 2025, *PRMBench*,
-# arXiv:2501.03124; Tyen et al. 2023, *LLMs cannot find reasoning errors*,
-# arXiv:2311.08516.
+# To read: Zhang et al. 2025, *The Lessons of Developing Process Reward Models*,
+# arXiv:2501.07301; Song et al. 2025, *PRMBench*, arXiv:2501.03124; Tyen et al. 2023,
+# *LLMs cannot find reasoning errors*, arXiv:2311.08516.
