@@ -21,8 +21,9 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
                  neutral: float | None = 1.0) -> Validate:
     """A function of a PRM: "loss", "auroc" and "f1" (of first errors) on these labelled traces.
 
-    A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if
-    all are of one kind. Traces that are too long for the PRM are left out and counted as "too long".
+    A step counts as wrong where its target is below 0.5; AUROC and F1 are NaN if all are of one
+    kind. A trace whose first error is not known, for a label is missing before it, is none of F1's.
+    Traces that are too long for the PRM are left out and counted as "too long".
 
     Raises:
         ValueError: naming the trace, if one has no labels or no steps.
@@ -35,14 +36,17 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     targets = [step_targets(t.labels, label_kind=label_kind, neutral=neutral) for t in held_out]
     truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
              for row in targets]
+    known = [None not in t.labels[:first] for t, first in zip(held_out, truth, strict=True)]
 
     def figures(prm: Any) -> dict[str, float]:
         kept = _fitting(held_out, prm)
-        scores, true = prm.score([held_out[i] for i in kept]), [truth[i] for i in kept]
+        scores = prm.score([held_out[i] for i in kept])
         pairs = [(v, y) for i, s in zip(kept, scores, strict=True)
                  for v, y in zip(s, targets[i], strict=True) if y is not None]
+        said = [(scoring.first_error(s, threshold=threshold), truth[i])
+                for i, s in zip(kept, scores, strict=True) if known[i]]
+        found, true = ([row[k] for row in said] for k in (0, 1))
         p, y = np.array(pairs, dtype=float).reshape(-1, 2).T
-        found = [scoring.first_error(s, threshold=threshold) for s in scores]
         both = 0 < true.count(None) < len(true)
         return {"loss": _loss(p, y), "auroc": _auroc(p, y >= 0.5),
                 "f1": metrics.first_error_f1(found, true).f1 if both else math.nan,

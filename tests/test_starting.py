@@ -85,6 +85,14 @@ def test_validation_leaves_out_and_counts_what_is_too_long(prm, traces):
         training.step_figures([long])(prm)
 
 
+def test_a_trace_whose_first_error_is_not_known_is_none_of_f1s(prm, traces):
+    wrong = next(t for t in traces if -1 in t.labels)
+    unknown = wrong.with_labels([None] * (len(wrong.steps) - 1) + [1.0], "undecided")
+    figures, without = (training.step_figures(some, threshold=0.0)(prm)
+                        for some in ([*traces, unknown], traces))
+    assert figures["f1"] == without["f1"] and figures["loss"] != without["loss"]
+
+
 def test_a_trace_that_is_too_long_is_named_before_the_first_step(prm, traces):
     long = replace(traces[7], steps=traces[7].steps * 60, labels=traces[7].labels * 60)
     seen = []
