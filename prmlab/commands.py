@@ -37,7 +37,7 @@ DATA holds traces with labels. --base is a PRM to go on from, or a causal LM tha
 name of the catalogue, a folder, or a hub id. Traces of a problem share their prompt: with
 --together 8 up to eight stay in one batch and what they share is computed once. --checkpoint makes
 the run resumable: killed at any instant, the same command ends at the same weights. On several
-processes or GPUs:  accelerate launch --num_processes 8 -m prmlab train-prm ...
+processes or GPUs:  accelerate launch --multi_gpu --num_processes 8 -m prmlab train-prm ...
 
 examples:
   python -m prmlab train-prm labelled.jsonl --base verifier-base --out my-prm
