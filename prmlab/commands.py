@@ -129,7 +129,8 @@ def train_prm(args: argparse.Namespace) -> int:
     neutral = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral]
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
-             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled")
+             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled",
+             "sharded")
     records = training.fit_prm(
         traces.read_jsonl(args.data), base=args.base, neutral=neutral, validate=validate,
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
@@ -138,8 +139,9 @@ def train_prm(args: argparse.Namespace) -> int:
         if args.json or record.validation or record.step % args.every == 0 or (
                 record.step == record.n_steps):
             _tell(args, record.to_dict(), _line(record))
-    if _is_first_process():
+    if args.sharded or _is_first_process():  # a sharded model is saved by all of them
         record.model.save(args.out)
+    if _is_first_process():
         _tell(args, {"out": str(args.out)}, "saved to {out}")
     return 0
 
@@ -173,6 +175,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
         help="FlexAttention under a block mask, for a GPU; with --compiled")
     add("--compiled", action="store_true", help="compile the layers first: minutes, then faster")
+    add("--sharded", action="store_true", help="each process keeps a piece of the model, not a "
+        "copy; with --optimizer adamw")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
     add("--every", type=int, default=10, help="steps between lines of text (%(default)s)")

@@ -25,7 +25,7 @@ from accelerate.state import AcceleratorState
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prmlab import block_masks, checkpoints, gauges, packing, tokens
+from prmlab import block_masks, checkpoints, gauges, packing, sharding, tokens
 from prmlab.batches import batches
 from prmlab.muon import Muon
 from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
@@ -93,17 +93,18 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
         optimizer: Callable[..., torch.optim.Optimizer] = Muon,
         tokens_at_once: int | None = None, packed: bool | str = True, compiled: bool = False,
-        precision: str | None = None, device: str | None = None, on_long: str = "error",
-        checkpoint: Any = None, checkpoint_every: int = 500, validate: Validate | None = None,
-        validate_every: int = 1000, patience: int | None = None, watch: str = "f1",
-        separator: str = tokens.SEPARATOR) -> Iterator[Record]:
+        sharded: bool = False, precision: str | None = None, device: str | None = None,
+        on_long: str = "error", checkpoint: Any = None, checkpoint_every: int = 500,
+        validate: Validate | None = None, validate_every: int = 1000, patience: int | None = None,
+        watch: str = "f1", separator: str = tokens.SEPARATOR) -> Iterator[Record]:
     """Train `model`, whose `body` gives hidden states; options as for `training.fit_prm`.
 
     Args:
         result: what a record carries as its model, and `validate` is asked about.
         scales: how much each head's mean loss counts.
     """
-    _check_options(traces, epochs, packed, compiled, patience, validate)
+    sharded = sharded or sharding.is_sharded(model)
+    _check_options(traces, epochs, packed, compiled, patience, validate, sharded and optimizer)
     encode = _encoder(tokenizer, example, separator, body)
     traces, n_too_long = _fitting(traces, encode, on_long)
     count = len(traces) if n_traces is None else n_traces
@@ -112,13 +113,12 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     accelerator = _accelerator(device)
     rounded = _precision(precision, accelerator.device)
     model.train()
-    model.to(accelerator.device)
+    rows = _placed(model, body, packed, sharded, accelerator.device)
     moved = accelerator.prepare(optimizer(model, lr=lr, weight_decay=weight_decay))
     on_cpu = accelerator.device.type == "cpu"
-    rows = _rows(packed, body)
     stepper = Stepper(accelerator, body, moved, loss_of, scales,
                       tokens_at_once or (2**12 if on_cpu else 2**15), rows, rounded,
-                      block_masks.compiled(body) if compiled else nullcontext)
+                      block_masks.compiled(body) if compiled else nullcontext, sharded)
     n_steps = epochs * math.ceil(count / batch_size)
     by_length = rows is packing.Rows or rows is packing.pack and together == 1
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
@@ -129,7 +129,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         {"patience": patience, "watch": watch, "validate_every": validate_every}
         if patience else {})
     place = _Place(model, moved, settings, checkpoint, Watch(watch, patience) if patience else None,
-                   accelerator.is_main_process)
+                   accelerator.is_main_process, sharded)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
                        n_skipped, n_too_long, result)
     if place.finished:
@@ -144,7 +144,11 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
                       partial(_validated, model, result, validate, validate_every, n_steps))
 
 
-def _check_options(traces, epochs, packed, compiled, patience, validate) -> None:
+def _check_options(traces, epochs, packed, compiled, patience, validate, in_pieces) -> None:
+    if getattr(in_pieces, "func", in_pieces) is Muon:
+        raise ValueError("Muon needs whole matrices, and a sharded model has only pieces of them; "
+                         "pass optimizer=muon.adamw (train-prm: --optimizer adamw) and a rate that "
+                         "suits it, such as lr=1e-5")
     if patience and validate is None:
         raise ValueError("patience needs validate, a function whose figures say when to stop; "
                          "pass for example validate=step_figures(held_out)")
@@ -185,7 +189,7 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                 if last:
                     return
         except (KeyboardInterrupt, GeneratorExit):  # or the caller has left its loop
-            if whole:
+            if whole and not stepper.sharded:  # else the others would have to be here as well
                 place.save()
             raise
     if whole:
@@ -197,9 +201,10 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
 class _Place:
     """Where a run stands, in memory and on disk."""
 
-    def __init__(self, model, optimizer, settings, folder, watch: Watch | None, writes: bool):
+    def __init__(self, model, optimizer, settings, folder, watch: Watch | None, writes: bool,
+                 sharded: bool):
         self._model, self._optimizer, self._settings = model, optimizer, settings
-        self._folder, self._watch, self._writes = folder, watch, writes
+        self._folder, self._watch, self._writes, self._sharded = folder, watch, writes, sharded
         self.seen = {"step": 0, "tokens": 0, "traces": 0, "computed": 0, "padding": 0, "loss": 0.0,
                      "stopped": False}
         found = folder and checkpoints.restore(folder, model, optimizer, settings)
@@ -234,10 +239,11 @@ class _Place:
         return last
 
     def save(self) -> None:
-        """Write a checkpoint, if there is a folder for it and this process writes."""
-        if self._folder and self._writes:
+        """Write a checkpoint if there is a folder for it; one process does, of a sharded model
+        with the others' help."""
+        if self._folder and (self._writes or self._sharded):
             checkpoints.save(self._folder, self._model, self._optimizer, self._settings, self.seen,
-                             self._watch.weights if self._watch else {})
+                             self._watch.weights if self._watch else {}, writes=self._writes)
 
 
 class _Recorder:
@@ -289,6 +295,16 @@ def _digest(traces: Iterable[Trace], encode: Callable) -> str | None:
     if not isinstance(traces, Sequence):
         return None
     return hashlib.sha256(repr(encode(traces[:64])).encode()).hexdigest()[:16]
+
+
+def _placed(model, body, packed, sharded: bool, device: torch.device) -> Callable:
+    """Put the model on the device, whole or this process's share; gives how ids become rows."""
+    if not sharded:
+        model.to(device)
+        return _rows(packed, body)
+    rows = _rows(packed, body)  # whose trial may fail half-way, which sharded layers forbid
+    sharding.shard(model, body, device)
+    return rows
 
 
 def _rows(packed: bool | str, body: PreTrainedModel) -> Callable:

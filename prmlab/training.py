@@ -14,6 +14,8 @@ Options of all three:
     packed: what traces begin with in common is run once; False for padded rows, "flex" for one row
         under a block mask (`block_masks`), for a GPU and with `compiled`.
     compiled: whether the layers are compiled first (minutes; needs a C++ compiler).
+    sharded: whether the processes of an `accelerate launch` keep a piece of the model each
+        (`sharding`) instead of a copy, with AdamW; all of them then call what runs or saves it.
     precision, device: "bf16" (on a GPU by default) or "no"; "cpu".
     on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
     checkpoint, checkpoint_every: a folder (resumes from it if it holds one), and steps.
@@ -121,7 +123,8 @@ def fit_prm(traces: Sequence[Trace], *, base: PRM | str | Path, epochs: int = 1,
     Source: Lightman et al. 2023, arXiv:2305.20050, section 2.6; soft labels as in Wang et al. 2023
     (Math-Shepherd), arXiv:2312.08935, section 3.3.
     """
-    prm = base if isinstance(base, PRM) else PRM.from_backbone(base, seed=seed)
+    prm = base if isinstance(base, PRM) else PRM.from_backbone(
+        base, seed=seed, device=_where(options))
 
     def targets_of(trace: Trace) -> list[float | None]:
         if trace.labels is None:
@@ -187,7 +190,8 @@ def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1,
 
     Source: Cobbe et al. 2021, arXiv:2110.14168, section 4.2 (token-level verifiers).
     """
-    orm = base if isinstance(base, ORM) else ORM.from_backbone(base, seed=seed)
+    orm = base if isinstance(base, ORM) else ORM.from_backbone(
+        base, seed=seed, device=_where(options))
     usable = [t for t in traces if t.steps]
     weights = class_weights((float(outcome(t)) for t in usable), class_weight)
 
@@ -203,3 +207,8 @@ def fit_orm(traces: Sequence[Trace], *, base: ORM | str | Path, epochs: int = 1,
     yield from loop.run(orm.model, orm.model.base_model, orm.tokenizer, usable, example, loss,
                     result=orm, epochs=epochs, seed=seed, **{"separator": orm.separator,
                     "n_skipped": len(traces) - len(usable)} | options)
+
+
+def _where(options: dict[str, Any]) -> str | None:
+    """Where to load a base: one to be sharded goes to the GPU in pieces."""
+    return "cpu" if options.get("sharded") else None
