@@ -36,6 +36,7 @@ name of the catalogue, a folder, or a hub id. Traces of a problem share their pr
 --together 8 up to eight stay in one batch and what they share is computed once. --checkpoint makes
 the run resumable: killed at any instant, the same command ends at the same weights. On several
 processes or GPUs:  accelerate launch --num_processes 8 -m prmlab train-prm ...
+Each keeps a copy of the model; with --sharded, which takes --optimizer adamw, a piece of it.
 
 examples:
   python -m prmlab train-prm labelled.jsonl --base verifier-base --out my-prm
@@ -136,8 +137,8 @@ def train_prm(args: argparse.Namespace) -> int:
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
         **{name: getattr(args, name) for name in given})
     for record in records:
-        if args.json or record.validation or record.step % args.every == 0 or (
-                record.step == record.n_steps):
+        if _is_first_process() and (args.json or record.validation or record.step % args.every == 0
+                                    or record.step == record.n_steps):
             _tell(args, record.to_dict(), _line(record))
     if args.sharded or _is_first_process():  # a sharded model is saved by all of them
         record.model.save(args.out)
@@ -175,8 +176,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
         help="FlexAttention under a block mask, for a GPU; with --compiled")
     add("--compiled", action="store_true", help="compile the layers first: minutes, then faster")
-    add("--sharded", action="store_true", help="each process keeps a piece of the model, not a "
-        "copy; with --optimizer adamw")
+    add("--sharded", action="store_true", help="each process keeps a piece of the model "
+        "(FSDP2); with --optimizer adamw, under accelerate launch")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
     add("--every", type=int, default=10, help="steps between lines of text (%(default)s)")

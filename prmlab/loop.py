@@ -5,7 +5,8 @@ gradients are added up, which is the whole batch's gradient whatever their numbe
 safetensors and JSON, no pickles: model, optimizer, position. Resuming replays the order of batches,
 which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
 weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of its own). Ctrl-C
-waits for the step to end and leaves a checkpoint. Does not know what is learned.
+waits for the step to end and leaves a checkpoint; of a sharded model (`sharding`), which all
+processes write together, only those due by then are left. Does not know what is learned.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -145,7 +147,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
 
 
 def _check_options(traces, epochs, packed, compiled, patience, validate, in_pieces) -> None:
-    if getattr(in_pieces, "func", in_pieces) is Muon:
+    if in_pieces is Muon:
         raise ValueError("Muon needs whole matrices, and a sharded model has only pieces of them; "
                          "pass optimizer=muon.adamw (train-prm: --optimizer adamw) and a rate that "
                          "suits it, such as lr=1e-5")
@@ -331,7 +333,7 @@ def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, e
     if validate is None or not (last or step % every == 0):
         return None
     model.eval()
-    figures = validate(result)
+    (figures,) = broadcast_object_list([validate(result)])  # so that all stop at the same step
     model.train(not last)
     return figures
 

@@ -105,20 +105,15 @@ class _Trained(Verifier):
     def save(self, folder: str | PathLike[str]) -> None:
         """Write config.json, model.safetensors and the tokenizer; `load` takes the folder.
 
-        Separator and length limit are stored in the config under `prmlab`. All processes call this
-        for a sharded model (`sharding`): the first writes it whole, the others lend their pieces.
+        Separator and length limit are stored in the config under `prmlab`. Of a sharded model, all
+        processes call this and the first writes.
         """
-        weights = None
-        if sharding.is_sharded(self.model):
-            first = sharding.is_first()
-            weights = sharding.gathered(self.model.state_dict(), keep=first)
-            if not first:
-                return
         self.model.config.prmlab = {"separator": self.separator, "max_length": self.max_length}
         Path(folder).mkdir(parents=True, exist_ok=True)
         with pretrained.no_bars():
-            self.model.save_pretrained(fspath(folder), state_dict=weights)
-        self.tokenizer.save_pretrained(fspath(folder))
+            wrote = sharding.save(self.model, folder)
+        if wrote:
+            self.tokenizer.save_pretrained(fspath(folder))
 
     def encode(self, traces: Sequence[Trace]) -> list[tokens.Encoded]:
         """The traces as the model reads them; the layout is `tokens.encode`'s."""

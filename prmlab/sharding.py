@@ -1,20 +1,22 @@
 """A model in pieces over the processes of a launch, each of which keeps its share of every tensor.
 
-torch's FSDP2 (`fully_shard`): of every weight, gradient and moment of the optimizer each process
-holds one slice. A layer's weights are gathered from all of them when it runs, forward and again
-backward, and given up right after; gradients come back as slices of their sum. So all processes
-must run the model equally often, and what needs whole tensors (`gathered`) is called by all of them
-together. Names, shapes and order of parameters stay as they were, and so do files on disk. Does not
-know what is learned.
+torch's FSDP2 (`fully_shard`, torch 2.9 or later): of every weight, gradient and moment of the
+optimizer each process holds one slice. A layer's weights are gathered from all of them when it runs,
+forward and again backward, and given up right after; gradients come back as slices of their sum. So
+all processes must run the model equally often, and what needs whole tensors (`gathered`) is called by
+all of them together. Names, shapes and order of parameters stay as they were, and so do files on
+disk. Does not know what is learned.
 """
 
 from collections.abc import Iterator, Mapping
+from os import PathLike, fspath
 
 import torch
 from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers import PreTrainedModel
 
 
 def shard(model: torch.nn.Module, body: torch.nn.Module, device: torch.device) -> None:
@@ -70,6 +72,22 @@ def is_sharded(model: torch.nn.Module) -> bool:
 def is_first() -> bool:
     """Whether this process is the one that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def save(model: PreTrainedModel, folder: str | PathLike[str]) -> bool:
+    """`model.save_pretrained`, whole; all processes call this for a sharded model, the first
+    writes.
+
+    Returns:
+        Whether this process wrote.
+    """
+    if not is_sharded(model):
+        model.save_pretrained(fspath(folder))
+        return True
+    weights = gathered(model.state_dict(), keep=is_first())
+    if is_first():
+        model.save_pretrained(fspath(folder), state_dict=weights)
+    return is_first()
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,10 @@ Options of all three:
     packed: what traces begin with in common is run once; False for padded rows, "flex" for one row
         under a block mask (`block_masks`), for a GPU and with `compiled`.
     compiled: whether the layers are compiled first (minutes; needs a C++ compiler).
-    sharded: whether the processes of an `accelerate launch` keep a piece of the model each
-        (`sharding`) instead of a copy, with AdamW; all of them then call what runs or saves it.
+    sharded: whether each process of an `accelerate launch` keeps a piece of the model instead of a
+        copy (`sharding`); needs `optimizer=muon.adamw`. A base given by name is then loaded on the
+        CPU, by each process. All of them together call what runs the model or saves it, such as
+        `prm.score`, `prm.save`, and for a policy `sharding.save`.
     precision, device: "bf16" (on a GPU by default) or "no"; "cpu".
     on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
     checkpoint, checkpoint_every: a folder (resumes from it if it holds one), and steps.

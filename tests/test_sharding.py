@@ -58,6 +58,12 @@ def test_each_process_holds_half(runs, name):
     assert abs(first["held"] - second["held"]) < 0.01 * whole["held"]
 
 
+def test_a_process_without_traces_runs_a_token_that_is_nobodys(runs):
+    _, whole, first, second = runs("one_trace")
+    assert whole["padding"] == 0 and first["tokens"] == second["tokens"] == whole["tokens"]
+    assert first["padding"] == second["padding"] == pytest.approx(30 / (whole["tokens"] + 30))
+
+
 @pytest.mark.parametrize("name", ["parts", "flex", "twice", "resumed"])
 def test_what_was_saved_scores_in_one_process_as_it_did_in_two(runs, name):
     folder, _, first, second = runs(name)

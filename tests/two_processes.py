@@ -2,8 +2,8 @@
 
 python two_processes.py FOLDER PORT: what `test_sharding` compares. Each training leaves in
 FOLDER/NAME/whole and FOLDER/NAME/sharded what it saved, and beside it what each process saw, as
-whole-0.json, sharded-0.json and sharded-1.json. Gloo between them, as `accelerate launch --cpu
---num_processes 2` sets it up.
+whole-0.json, sharded-0.json and sharded-1.json. Gloo between them, as `torchrun --nproc_per_node 2`
+sets it up.
 """
 
 import json
@@ -60,9 +60,10 @@ def figures(losses, model):
 def one(name, folder, sharded):
     """Train with the options of that name, and save."""
     prm = new()
-    losses = [r.loss for r in fit(prm, sharded, **OPTIONS[name])]
+    records = list(fit(prm, sharded, **OPTIONS[name]))
     prm.save(folder)
-    return figures(losses, prm)
+    last = {"tokens": records[-1].tokens, "padding": records[-1].padding}
+    return figures([r.loss for r in records], prm) | last
 
 
 def again(_name, folder, sharded):
@@ -110,16 +111,19 @@ def policy(_name, folder, sharded):
     """A policy, which is a plain transformers model."""
     lm = training.new_policy(TOKENIZER, seed=3, hidden=16, layers=2, heads=2, kv_heads=1, mlp=24)
     losses = [r.loss for r in fit(lm, sharded, training.fit_policy, tokenizer=TOKENIZER, **PARTS)]
-    weights = sharding.gathered(lm.state_dict(), keep=sharding.is_first())
-    if sharding.is_first():
-        lm.save_pretrained(folder, state_dict=weights)
+    sharding.save(lm, folder)
     return {"losses": losses}
 
 
 def twice(_name, folder, sharded):
-    """A second training goes on with the model of the first, which is in pieces already."""
+    """A finished training is loaded, asked for scores, and trained on, in pieces as it is."""
+    run = folder.parent / f"run-{folder.name}"
+    for _ in fit(new(), sharded, orm_weight=0.1, checkpoint=run):
+        pass
     prm = new()
-    losses = [r.loss for sharded in (sharded, False) for r in fit(prm, sharded, orm_weight=0.1)]
+    (last,) = fit(prm, sharded, orm_weight=0.1, checkpoint=run)
+    prm.score(TRACES[:3])
+    losses = [last.loss, *(r.loss for r in fit(prm, False, orm_weight=0.1))]
     prm.save(folder)
     return figures(losses, prm)
 
@@ -159,8 +163,8 @@ def refused(_name, _folder, sharded):
     return {"said": said, "touched": sharding.is_sharded(tied) or sharding.is_sharded(opt.model)}
 
 
-CASES = {name: one for name in OPTIONS} | {
-    case.__name__: case for case in (again, clipped, summed, outcomes, policy, twice, resumed, refused)}
+CASES = dict.fromkeys(OPTIONS, one) | {case.__name__: case for case in (
+    again, clipped, summed, outcomes, policy, twice, resumed, refused)}
 
 
 def every(folder, rank, sharded):
@@ -183,12 +187,14 @@ def main(folder, port):
             os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
                            "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
                            "MASTER_PORT": port, "ACCELERATE_USE_CPU": "true"}
+            code = 1
             try:
                 every(folder, rank, True)
-            except BaseException:  # a forked process ends here, whatever happened
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
+                code = 0
+            finally:  # a forked process ends here, whatever happened
+                if code:
+                    traceback.print_exc()
+                os._exit(code)
     while children:
         ended, status = os.wait()
         children.remove(ended)
