@@ -1,7 +1,8 @@
 """A training run on disk: weights and optimizer as safetensors, position and settings as JSON.
 
 Each save is a new folder that is renamed into place when complete, then the older one is removed:
-a run killed at any instant leaves one whole checkpoint (or none). No pickles.
+a run killed at any instant leaves one whole checkpoint (or none). No pickles. A model in pieces
+(`sharding`) is written whole, so a run may be resumed by another number of processes.
 """
 
 import hashlib
@@ -15,25 +16,31 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from prmlab import sharding
+
 
 def save(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
          settings: Mapping[str, Any], position: Mapping[str, Any],
-         best: Mapping[str, torch.Tensor] | None = None) -> None:
+         best: Mapping[str, torch.Tensor] | None = None, *, writes: bool = True) -> None:
     """Write a checkpoint of this position, unless it is there, and remove the older ones.
 
     Args:
         position: plain JSON with a `step`.
         best: weights to keep beside the model's, such as those of the best validation.
+        writes: False for a process that only lends its pieces of a sharded model.
 
     Raises:
         OSError: if it cannot be written, as on a full disk; an older checkpoint then stays.
     """
+    files = _files(model, optimizer, best or {}, writes)
+    if not writes:
+        return
     folder = Path(folder)
     target = folder / f"step-{position['step']:08d}"
     part = folder / (target.name + ".part")
     if not target.exists():
         try:
-            _write(part, model, optimizer, settings, position, best or {})
+            _write(part, files, settings, position)
             part.rename(target)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
@@ -45,23 +52,27 @@ def save(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Opti
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(part: Path, model, optimizer, settings, position, best) -> None:
+def _files(model, optimizer, best, keep: bool) -> dict[str, dict[str, torch.Tensor]]:
+    state = optimizer.state_dict()["state"]
+    return {name: sharding.gathered(tensors, keep=keep) for name, tensors in (
+        ("model", dict(model.named_parameters())), ("best", best),
+        ("optimizer", {f"{i}.{key}": torch.as_tensor(value)
+                       for i, entry in state.items() for key, value in entry.items()}))}
+
+
+def _write(part: Path, files, settings, position) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    state = optimizer.state_dict()["state"]
-    for name, tensors in (
-            ("model", dict(model.named_parameters())), ("best", best),
-            ("optimizer", {f"{i}.{key}": torch.as_tensor(value)
-                           for i, entry in state.items() for key, value in entry.items()})):
-        save_file({key: t.detach().cpu().contiguous() for key, t in tensors.items()},
-                  part / f"{name}.safetensors")
+    for name, tensors in files.items():
+        save_file(tensors, part / f"{name}.safetensors")
     (part / "position.json").write_text(json.dumps(
         {"settings": dict(settings), "position": dict(position)}, sort_keys=True, indent=1))
 
 
 def digest(model: torch.nn.Module) -> str:
-    """Names the weights by a few hundred numbers of each."""
-    return _digest(dict(model.named_parameters()))
+    """Names the weights by a few hundred numbers of each; all processes call it if in pieces."""
+    weights = dict(model.named_parameters())
+    return _digest(sharding.gathered(weights) if sharding.is_sharded(model) else weights)
 
 
 def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
@@ -128,11 +139,16 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
     if settings.get("base") not in (saved["settings"].get("base"), _digest(weights)):
         raise ValueError(f"the checkpoint {newest} belongs to a run that began with other weights; "
                          "load the same base anew, or use another folder")
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict({name: sharding.like(value, own[name])
+                           for name, value in weights.items()}, strict=False)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in flat.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
+        p = parameters[int(index)]
+        state.setdefault(int(index), {})[key] = (
+            sharding.like(value, p) if value.shape == p.shape else value)
     optimizer.load_state_dict({"state": state,
                                "param_groups": optimizer.state_dict()["param_groups"]})
-    return saved["position"], best
+    return saved["position"], {name: sharding.like(value, own[name])
+                               for name, value in best.items()}

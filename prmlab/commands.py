@@ -38,6 +38,7 @@ name of the catalogue, a folder, or a hub id. Traces of a problem share their pr
 --together 8 up to eight stay in one batch and what they share is computed once. --checkpoint makes
 the run resumable: killed at any instant, the same command ends at the same weights. On several
 processes or GPUs:  accelerate launch --multi_gpu --num_processes 8 -m prmlab train-prm ...
+Each keeps a copy of the model; with --sharded, which takes --optimizer adamw, a piece of it.
 
 examples:
   python -m prmlab train-prm labelled.jsonl --base verifier-base --out my-prm
@@ -138,7 +139,8 @@ def train_prm(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the work
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
-             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled")
+             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled",
+             "sharded")
     records = training.fit_prm(
         traces.read_jsonl(args.data), base=args.base, neutral=neutral, validate=validate,
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
@@ -148,8 +150,9 @@ def train_prm(args: argparse.Namespace) -> int:
                                      or record.step == record.n_steps):
             _tell(args, record.to_dict(), _line(record))
     rank, n_processes = _processes()
-    if rank == 0:
+    if args.sharded or rank == 0:  # a sharded model is saved by all of them
         record.model.save(args.out)
+    if rank == 0:
         _tell(args, {"out": str(args.out), "processes": n_processes}, "saved to {out}")
     return 0
 
@@ -182,6 +185,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
         help="FlexAttention under a block mask, for a GPU; with --compiled")
     add("--compiled", action="store_true", help="compile the layers first: minutes, then faster")
+    add("--sharded", action="store_true", help="each process keeps a piece of the model "
+        "(FSDP2); with --optimizer adamw, under accelerate launch")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
     add("--every", type=_count, default=10, help="steps between lines of text (%(default)s)")

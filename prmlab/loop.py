@@ -5,7 +5,8 @@ gradients are added up, which is the whole batch's gradient whatever their numbe
 safetensors and JSON, no pickles: model, optimizer, position. Resuming replays the order of batches,
 which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
 weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of its own). Ctrl-C
-waits for the step to end and leaves a checkpoint. Does not know what is learned.
+waits for the step to end and leaves a checkpoint; of a sharded model (`sharding`), which all
+processes write together, only those due by then are left. Does not know what is learned.
 """
 
 import math
@@ -18,10 +19,20 @@ from itertools import islice
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prmlab import block_masks, checkpoints, encoding, gauges, packing, starting, tokens
+from prmlab import (
+    block_masks,
+    checkpoints,
+    encoding,
+    gauges,
+    packing,
+    sharding,
+    starting,
+    tokens,
+)
 from prmlab.batches import batches
 from prmlab.muon import Muon
 from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
@@ -89,20 +100,21 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         warmup: int = 100, decay: float = 0.5, weight_decay: float = 0.01,
         optimizer: Callable[..., torch.optim.Optimizer] = Muon,
         tokens_at_once: int | None = None, packed: bool | str = True, compiled: bool = False,
-        precision: str | None = None, device: str | None = None, on_long: str = "error",
-        checkpoint: Any = None, checkpoint_every: int = 500, validate: Validate | None = None,
-        validate_every: int = 1000, patience: int | None = None, watch: str = "f1",
-        separator: str = tokens.SEPARATOR) -> Iterator[Record]:
+        sharded: bool = False, precision: str | None = None, device: str | None = None,
+        on_long: str = "error", checkpoint: Any = None, checkpoint_every: int = 500,
+        validate: Validate | None = None, validate_every: int = 1000, patience: int | None = None,
+        watch: str = "f1", separator: str = tokens.SEPARATOR) -> Iterator[Record]:
     """Train `model`, whose `body` gives hidden states; options as for `training.fit_prm`.
 
     Args:
         result: what a record carries as its model, and `validate` is asked about.
         scales: how much each head's mean loss counts.
     """
+    sharded = sharded or sharding.is_sharded(model)
     starting.check(traces, packed, compiled, patience, validate, watch, epochs=epochs,
                    batch_size=batch_size, together=together, checkpoint_every=checkpoint_every,
                    validate_every=validate_every)
-    lr = starting.rate(lr, optimizer)
+    lr = starting.rate(lr, optimizer, sharded)
     limit = getattr(body.config, "max_position_embeddings", None) or math.inf
     encode = encoding.encoder(tokenizer, example, separator, body, limit)
     traces, n_too_long = encoding.fitting(traces, encode, on_long, limit)
@@ -112,12 +124,11 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     accelerator = starting.accelerator(device)
     rounded = starting.rounding(precision, accelerator.device)
     base = checkpoints.digest(model) if checkpoint else None
-    starting.place(model.train(), accelerator.device)
+    rows = starting.place(model.train(), body, packed, sharded, accelerator.device)
     moved = accelerator.prepare(starting.optimizer(optimizer, model, lr, weight_decay))
-    rows = starting.rows(packed, body)
     most = tokens_at_once or (2**12 if accelerator.device.type == "cpu" else 2**15)
     stepper = Stepper(accelerator, body, moved, loss_of, scales, most, rows, rounded,
-                      block_masks.compiled(body) if compiled else nullcontext)
+                      block_masks.compiled(body) if compiled else nullcontext, sharded)
     n_steps = epochs * math.ceil(count / batch_size)
     by_length = rows is packing.Rows or rows is packing.pack and together == 1
     settings = {"n_steps": n_steps, "batch_size": batch_size, "seed": seed, "lr": lr,
@@ -129,7 +140,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
         {"patience": patience, "watch": watch, "validate_every": validate_every}
         if patience else {})
     place = _Place(model, moved, settings, checkpoint, patience and Watch(watch, patience),
-                   accelerator.is_main_process)
+                   accelerator.is_main_process, sharded)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
                        n_skipped, n_too_long, result)
     if place.finished:
@@ -174,7 +185,7 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                 if last:
                     return
         except (KeyboardInterrupt, GeneratorExit):  # or the caller has left its loop
-            if whole:
+            if whole and not stepper.sharded:  # else the others would have to be here as well
                 place.save()
             raise
     if whole:
@@ -186,9 +197,10 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
 class _Place:
     """Where a run stands, in memory and on disk."""
 
-    def __init__(self, model, optimizer, settings, folder, watch: Watch | None, writes: bool):
+    def __init__(self, model, optimizer, settings, folder, watch: Watch | None, writes: bool,
+                 sharded: bool):
         self._model, self._optimizer, self._settings = model, optimizer, settings
-        self._folder, self._watch, self._writes = folder, watch, writes
+        self._folder, self._watch, self._writes, self._sharded = folder, watch, writes, sharded
         self.seen = {"step": 0, "tokens": 0, "traces": 0, "computed": 0, "padding": 0, "loss": 0.0,
                      "stopped": False}
         found = folder and checkpoints.restore(folder, model, optimizer, settings)
@@ -223,10 +235,11 @@ class _Place:
         return last
 
     def save(self) -> None:
-        """Write a checkpoint, if there is a folder for it and this process writes."""
-        if self._folder and self._writes:
+        """Write a checkpoint if there is a folder for it; one process does, of a sharded model
+        with the others' help."""
+        if self._folder and (self._writes or self._sharded):
             checkpoints.save(self._folder, self._model, self._optimizer, self._settings, self.seen,
-                             self._watch.weights if self._watch else {})
+                             self._watch.weights if self._watch else {}, writes=self._writes)
 
 
 class _Recorder:
@@ -260,7 +273,7 @@ def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, e
     if validate is None or not (last or step % every == 0):
         return None
     model.eval()
-    figures = validate(result)
+    (figures,) = broadcast_object_list([validate(result)])  # so that all stop at the same step
     model.train(not last)
     return figures
 

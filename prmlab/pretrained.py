@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.utils import cached_file, logging
 
-from prmlab import catalog, gguf_files
+from prmlab import catalog, gguf_files, sharding
 
 KINDS = ("ForTokenClassification", "ForSequenceClassification", "ForCausalLM")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -183,7 +183,7 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *set
                             sort_keys=True, default=str).encode())
     for name, weights in sorted(model.state_dict().items()):
         named.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-        named.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        named.update(sharding.whole(weights).flatten().view(torch.uint8).numpy())
     return f"{type(model).__name__} {named.hexdigest()}"
 
 

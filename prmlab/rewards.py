@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from prmlab import pretrained, tokens
+from prmlab import pretrained, sharding, tokens
 from prmlab.protocols import StepScorer
 from prmlab.public_prms import choice
 from prmlab.public_prms.headed import PurePRM
@@ -119,13 +119,15 @@ class _Trained(Verifier):
     def save(self, folder: str | PathLike[str]) -> None:
         """Write config.json, model.safetensors and the tokenizer; `load` takes the folder.
 
-        Separator and length limit are stored in the config under `prmlab`.
+        Separator and length limit are stored in the config under `prmlab`. Of a sharded model, all
+        processes call this and the first writes.
         """
         self.model.config.prmlab = {"separator": self.separator, "max_length": self.max_length}
         Path(folder).mkdir(parents=True, exist_ok=True)
         with pretrained.no_bars():
-            self.model.save_pretrained(fspath(folder))
-        self.tokenizer.save_pretrained(fspath(folder))
+            wrote = sharding.save(self.model, folder)
+        if wrote:
+            self.tokenizer.save_pretrained(fspath(folder))
 
     def encode(self, traces: Sequence[Trace]) -> list[tokens.Encoded]:
         """The traces as the model reads them; the layout is `tokens.encode`'s."""

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from transformers import PreTrainedModel
 
-from prmlab import block_masks, packing
+from prmlab import block_masks, packing, sharding
 from prmlab.muon import Muon
 from prmlab.traces import Trace
 from prmlab.validating import Validate, direction
@@ -38,8 +38,12 @@ def check(traces: Iterable[Trace], packed: bool | str, compiled: bool, patience:
                          "read once")
 
 
-def rate(lr: float | None, optimizer: Callable) -> float:
+def rate(lr: float | None, optimizer: Callable, sharded: bool) -> float:
     """The peak rate: the one given, or Muon's."""
+    if sharded and optimizer is Muon:
+        raise ValueError("Muon needs whole matrices, and a sharded model has only pieces of them; "
+                         "pass optimizer=muon.adamw (train-prm: --optimizer adamw) and a rate that "
+                         "suits it, such as lr=1e-5")
     if lr is None and optimizer is not Muon:
         raise ValueError(f"lr has a default for Muon only; pass one for {name_of(optimizer)}, such "
                          "as 1e-5 for AdamW on a large pretrained model")
@@ -48,12 +52,21 @@ def rate(lr: float | None, optimizer: Callable) -> float:
     return 0.01 if lr is None else lr
 
 
-def place(model: torch.nn.Module, device: torch.device) -> None:
-    """Move it there; weights to be trained become float32, or small updates would round away."""
-    model.to(device)
+def place(model: torch.nn.Module, body: PreTrainedModel, packed: bool | str, sharded: bool,
+          device: torch.device) -> Callable:
+    """Put the model on the device, whole or this process's share; gives how ids become rows.
+
+    Weights to be trained become float32: in half precision small updates would round away.
+    """
     half = (torch.bfloat16, torch.float16)
     if any(p.requires_grad and p.dtype in half for p in model.parameters()):
         model.float()
+    if not sharded:
+        model.to(device)
+        return rows(packed, body)
+    found = rows(packed, body)  # whose trial may fail half-way, which sharded layers forbid
+    sharding.shard(model, body, device)
+    return found
 
 
 def optimizer(make: Callable, model: torch.nn.Module, lr: float, weight_decay: float

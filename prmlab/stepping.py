@@ -62,6 +62,8 @@ class Stepper:
         rows: how ids become rows: `packing.pack`, `packing.Rows` or `block_masks.Masked`.
         rounded: what the body's products are rounded to, such as bfloat16; None for not at all.
         running: makes a context in which the body runs, such as `block_masks.compiled`'s.
+        sharded: whether the model is in pieces (`sharding`): each process then runs as many parts
+            as the others, some of them idle, and gradients come back as sums.
     """
 
     accelerator: Accelerator
@@ -73,6 +75,7 @@ class Stepper:
     rows: Callable
     rounded: torch.dtype | None = None
     running: Callable[[], AbstractContextManager] = nullcontext
+    sharded: bool = False
 
     def prepare(self, batch: Sequence[Example], number: int) -> Ready:
         """Pack the batch of step `number`; nothing of the model is touched, so that this may run
@@ -81,13 +84,31 @@ class Stepper:
         if not any(totals):
             raise ValueError(f"none of the {len(batch)} traces of step {number} has a target to "
                              "learn from; leave them out, or look at the function that makes them")
-        packed, n = self.rows is not packing.Rows, self.accelerator.num_processes
-        own = split(batch, n, packed=packed)[self.accelerator.process_index]
-        n_parts = math.ceil(_size(own, packed) / self.tokens_at_once) if own else 0
+        shares = split(batch, self.accelerator.num_processes, packed=self._packed)
+        own = self._parts(shares[self.accelerator.process_index])
         scales = np.array([scale / total if total else 0.0 for scale, total in
                            zip(self.scales, totals, strict=True)], dtype=np.float32)
-        return Ready(number, len(batch), tuple(
-            self._ready(part, scales) for part in split(own, n_parts, packed=packed) if part))
+        parts = [self._ready(part, scales) for part in own]
+        if self.sharded:
+            n_idle = max(len(self._parts(share)) for share in shares) - len(own)
+            parts += [self._idle(batch[0])] * n_idle
+        return Ready(number, len(batch), tuple(parts))
+
+    @property
+    def _packed(self) -> bool:
+        return self.rows is not packing.Rows
+
+    def _parts(self, share: Sequence[Example]) -> list[list[Example]]:
+        """A process's share in parts that fit; none of them is empty."""
+        n = math.ceil(_size(share, self._packed) / self.tokens_at_once) if share else 0
+        return [part for part in split(share, n, packed=self._packed) if part]
+
+    def _idle(self, some: Example) -> tuple:
+        """A part of one token that teaches nothing, for a process that waits for the others."""
+        rows, *rest = self._ready([Example(some.ids[:1], (0,), (0.0,), (0.0,))],
+                                  np.zeros(len(self.scales), dtype=np.float32))
+        rows.padding = rows.computed
+        return rows, *rest
 
     def _ready(self, part: Sequence[Example], scales: np.ndarray) -> tuple:
         where = self.accelerator.device
@@ -104,7 +125,8 @@ class Stepper:
             found += self._backward(*part)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.accelerator.num_processes > 1:
-            _sum_over_processes([found, *_gradients(parameters)])
+            gradients = _gradients(parameters)
+            _sum_over_processes([found] if self.sharded else [found, *gradients])
         loss, computed, padding = found.tolist()
         if not math.isfinite(loss):
             self.optimizer.zero_grad(set_to_none=True)
@@ -120,7 +142,8 @@ class Stepper:
     def _backward(self, rows: Any, targets: torch.Tensor, weights: torch.Tensor,
                   heads: torch.Tensor) -> torch.Tensor:
         where = self.accelerator.device
-        rounding = torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None)
+        rounding = torch.autocast(where.type, dtype=self.rounded, enabled=self.rounded is not None,
+                                  cache_enabled=not self.sharded)  # it would keep whole weights
         with self.running(), rows.hidden(self.body, under=rounding) as hidden:
             loss = (weights * self.loss_of(hidden, targets, heads)).sum()
             self.accelerator.backward(loss)

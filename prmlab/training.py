@@ -16,6 +16,10 @@ Options of all three:
     packed: what traces begin with in common is run once; False for padded rows, "flex" for one row
         under a block mask (`block_masks`), for a GPU and with `compiled`.
     compiled: whether the layers are compiled first (minutes; needs a C++ compiler).
+    sharded: whether each process of an `accelerate launch` keeps a piece of the model instead of a
+        copy (`sharding`); needs `optimizer=muon.adamw`. A base given by name is then loaded on the
+        CPU, by each process. All of them together call what runs the model or saves it, such as
+        `prm.score`, `prm.save`, and for a policy `sharding.save`.
     precision, device: "bf16" (on a GPU by default) or "no"; "cpu". It is products that are rounded:
         weights stored in half precision become float32, or small updates would round away.
     on_long: "error" for a trace over the model's limit, or "skip" and count such traces.
@@ -174,7 +178,8 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
 
 def _begun(kind: type, base: Any, seed: int, options: dict[str, Any]) -> Any:
     """The reward model to train; it keeps the separator that it is trained with."""
-    model = base if isinstance(base, kind) else kind.from_backbone(base, seed=seed)
+    where = "cpu" if options.get("sharded") else None  # what is to be cut goes to the GPU in pieces
+    model = base if isinstance(base, kind) else kind.from_backbone(base, seed=seed, device=where)
     model.separator = options.get("separator", model.separator)
     return model
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, __version__
 
-from prmlab import pretrained
+from prmlab import pretrained, sharding
 from prmlab.bars import bar
 from prmlab.tokens import Encoded
 from prmlab.traces import Trace
@@ -140,8 +140,10 @@ class Verifier:
         distinct = sorted(set(whole.values()), key=_ids)
         was_training = self.model.training
         self.model.eval()
+        # What a sharded model gathers it keeps for later passes, of a training too.
+        quiet = torch.no_grad if sharding.is_sharded(self.model) else torch.inference_mode
         try:
-            with torch.inference_mode(), bar(len(distinct), "trace") as shown:
+            with quiet(), bar(len(distinct), "trace") as shown:
                 for shared, group in _groups(distinct):
                     for batch in _batches(group, self.batch_tokens):
                         found.update(zip(batch, self._forward(batch, shared), strict=True))

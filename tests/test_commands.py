@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from prmlab import __main__, problems, traces
+from prmlab import __main__, checker, problems, traces
 from prmlab.traces import Trace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +40,7 @@ def folder(tmp_path_factory):
     made = [Trace(t.problem, (*t.steps[:-1], t.steps[-1] + "1") if i % 2 else t.steps, True)
             for i, t in enumerate(solved)]
     traces.write_jsonl(path / "sampled.jsonl", made)
+    traces.write_jsonl(path / "traces.jsonl", checker.labelled(made))
     tokenizer = tokens.build()
     policy = training.new_policy(tokenizer, hidden=16, layers=2, heads=2, kv_heads=1, mlp=24)
     policy.save_pretrained(path / "lm")
@@ -85,6 +86,9 @@ def test_monte_carlo_labels(folder):
 @pytest.mark.parametrize(("arguments", "message"), [
     (("score", "nothing.jsonl"), "prmlab: no such file: nothing.jsonl"),
     (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "x"), "has no labels; label it"),
+    (("train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--sharded"), "Muon needs whole"),
+    (("train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--sharded", "--optimizer",
+      "adamw"), "this is the only one; start it with accelerate launch"),
     (("evaluate", "sampled.jsonl", "--prm", "nowhere"), "prmlab: "),
 ])
 def test_mistakes_are_one_sentence(folder, arguments, message, monkeypatch, capsys):
@@ -108,23 +112,25 @@ def test_the_doctor_starts_where_nothing_is_installed():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_launched_on_two_processes_the_prm_is_that_of_one(folder):
-    """`accelerate launch` itself; only the first process writes and tells.
+def launched(*arguments, cwd):
+    """A command on two processes of a CPU, by `accelerate launch`.
 
-    `--multi_gpu` is how it starts several processes at all; `--device cpu` is where they run.
+    `--multi_gpu` is how it starts several processes at all; with `--cpu` it starts one.
     """
-    train = ("train-prm", "traces.jsonl", "--base", "lm", "--batch-size", 4, "--warmup", 1,
-             "--json", "--device", "cpu")
-    labelled = prmlab("label", "sampled.jsonl", "traces.jsonl", cwd=folder)
-    assert labelled.returncode == 0, labelled.stderr
-    one = records(prmlab(*train, "--out", "one", cwd=folder))
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
          "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-         "-m", "prmlab", *map(str, train), "--out", "two"],
-        cwd=folder, capture_output=True, text=True,
+         "-m", "prmlab", *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
-    two = records(done)
+
+
+@pytest.mark.parametrize("sharded", [(), ("--sharded",)], ids=["copies", "sharded"])
+def test_launched_on_two_processes_the_prm_is_that_of_one(folder, sharded):
+    """Only the first process writes and speaks; a sharded model, which needs two, it writes whole."""
+    train = ("train-prm", "traces.jsonl", "--base", "lm", "--batch-size", 4, "--warmup", 1,
+             "--json", "--device", "cpu", *(("--optimizer", "adamw", "--lr", 0.002) if sharded else ()))
+    one = records(prmlab(*train, "--out", "one", cwd=folder))
+    two = records(launched(*train, *sharded, "--out", "two", cwd=folder))
     assert [r.get("step") for r in two] == [r.get("step") for r in one] == [1, 2, 3, None]
     assert (one[-1]["processes"], two[-1]["processes"]) == (1, 2)
     assert two[2]["loss"] == pytest.approx(one[2]["loss"], rel=1e-4)

@@ -23,7 +23,7 @@ FLOORS = {
                      "trees", "evidence", "journal", "estimates", "growing", "choosing",
                      "lockstep", "search", "wrong_turns", "scorers", "judging", "executors",
                      "ray_executor", "labels"),
-    "2 learning": ("tokens", "checkpoints", "muon", "gguf_files", "pretrained", "attention",
+    "2 learning": ("tokens", "sharding", "checkpoints", "muon", "gguf_files", "pretrained", "attention",
                    "decoding", "sampling", "verifiers", "public_prms", "rewards",
                    "prefix_memory", "targets", "last_layer", "packing", "block_masks", "batches",
                    "gauges", "stepping", "validating", "starting", "encoding", "loop",

@@ -349,7 +349,7 @@ train("one")
 
 
 def test_two_processes_end_where_one_does(tmp_path):
-    """What `accelerate launch --cpu --num_processes 2` sets up, gloo between them."""
+    """What `torchrun --nproc_per_node 2` sets up, gloo between them."""
     import socket
 
     with socket.socket() as free:
