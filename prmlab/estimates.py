@@ -16,7 +16,7 @@ import numpy as np
 
 from prmlab import answers
 from prmlab.evidence import Cost
-from prmlab.protocols import Policy
+from prmlab.protocols import Policy, sampled
 from prmlab.traces import Trace
 
 Key = tuple[str, str, str | None, tuple[str, ...]]
@@ -63,20 +63,16 @@ class Tally:
         self.drawn: dict[Key, int] = {}
         self._calls, self._tokens, self._began = 0, tokens_of(policy), time.perf_counter()
 
-    def draw(self, prefixes: Sequence[Trace], n: int, *, round: int = 0) -> list[list[Trace]]:
+    def draw(self, prefixes: Sequence[Trace], n: int, *, round: int = 0) -> list[Sequence[Trace]]:
         """`n` more rollouts of each prefix, in one call; equal prefixes must be given once.
 
         Raises:
-            ValueError: if the policy does not return `n` for each.
+            ValueError: if the policy does not keep its contract.
         """
         if not prefixes:
             return []
-        rows = self.policy.complete(prefixes, n, seed=round_seed(self.seed, round),
-                                    temperature=self.temperature)
-        if [len(row) for row in rows] != [n] * len(prefixes):
-            raise ValueError(f"{type(self.policy).__name__}.complete must return {n} rollouts for "
-                             f"each of {len(prefixes)} prefixes, got {len(rows)} rows of "
-                             f"{sorted({len(row) for row in rows})}")
+        rows = sampled(self.policy, prefixes, n, one_step=False,
+                       seed=round_seed(self.seed, round), temperature=self.temperature)
         self._calls += 1
         for prefix, row in zip(prefixes, rows, strict=True):
             name = key(prefix)

@@ -54,6 +54,8 @@ class LocalPolicy(Sendable):
         ValueError: if the model or the tokenizer cannot be used so, with the reason.
     """
 
+    repeats_differ = True
+
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  separator: str = tokens.SEPARATOR, max_new_tokens: int = 256,
                  batch_tokens: int | None = None, source: str = "policy"):
