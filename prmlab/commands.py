@@ -216,20 +216,20 @@ def evaluate(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.data} has soft labels; evaluate compares with hard ones, +1, 0, -1 "
                          "(prmlab label --kind hard)")
     if args.choose_on:
-        other = _labelled(args.choose_on)
-        threshold = thresholds.choose_threshold(prm.score(other), _first_errors(other)).threshold
-    scores = prm.score(data)
+        other, scores, _ = _scored(prm, _labelled(args.choose_on), args.on_long)
+        threshold = thresholds.choose_threshold(scores, _first_errors(other)).threshold
+    data, scores, too_long = _scored(prm, data, args.on_long)
     f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for s in scores],
                                 _first_errors(data))
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "steps": len(p), "threshold": threshold, "f1": f1.f1,
+    row = {"traces": len(data), "too_long": too_long, "steps": len(p), "threshold": threshold, "f1": f1.f1,
            "f1_low": f1.low, "f1_high": f1.high, "acc_error": f1.acc_error,
            "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
            "ece": float(metrics.calibration(p, right).ece)}
-    _tell(args, row, "{traces:,} traces, {steps:,} steps\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, "
+    _tell(args, row, "{traces:,} traces, {steps:,} steps; {too_long:,} traces too long\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, "
           "{f1_high:.3f}] at threshold {threshold:.3f}\n  with an error {acc_error:.3f}, without "
           "{acc_correct:.3f}\nAUROC over steps {auroc}, calibration error {ece:.3f}")
     return 0
@@ -240,6 +240,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prm", default="prm", help="a name, a folder, or a hub id (%(default)s)")
     add("--threshold", type=float, default=0.5, help="a step below it is wrong (%(default)s)")
     add("--choose-on", type=Path, help="labelled traces on which to choose the threshold")
+    add("--on-long", choices=("error", "skip"), default="error",
+        help="a trace over the model's limit; skipped ones are counted, none is cut")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
 
 
@@ -250,6 +252,14 @@ def _labelled(path: Path) -> list[traces.Trace]:
             raise ValueError(f"{path}: trace {i} (problem {trace.problem.id!r}) has no labels to "
                              "compare with; label the file first, with: prmlab label")
     return data
+
+
+def _scored(prm: Any, data: list[traces.Trace], on_long: str
+            ) -> tuple[list[traces.Trace], list[Any], int]:
+    """The traces that fit the model, their scores, and how many do not."""
+    scores = prm.score(data) if on_long == "error" else prm.score(data, on_long=on_long)
+    fitting = [trace for trace, one in zip(data, scores, strict=True) if one is not None]
+    return fitting, [one for one in scores if one is not None], len(data) - len(fitting)
 
 
 def _first_errors(data: list[traces.Trace]) -> list[int | None]:

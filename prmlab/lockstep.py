@@ -4,25 +4,23 @@ A strategy is a generator over one `growing.GrowingTree`. It yields what it want
 `Rollouts`, `Scores`) and is sent the rows of what came; between two yields it decides what to keep
 and what to prune. One round is one call of the policy and one of the scorer for all trees together
 (two of each at most where trees ask for different kinds, and one more of the policy for each step
-looked ahead). A tree grows the same alone as among others: a sample depends on (seed, round,
-prefix, its number). Knows no strategy, and no truth.
+looked ahead; more for a policy whose `repeats_differ` is not set). A tree grows the same alone as
+among others: a sample depends on (seed, round, prefix, its number). Knows no strategy, no truth.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from math import gcd
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
 from prmlab import choosing, protocols, scoring
 from prmlab.bars import bar
 from prmlab.choosing import Candidate, Choice, Chooser, Group
-from prmlab.estimates import key, round_seed
+from prmlab.estimates import draw_each, round_seed
 from prmlab.growing import Aggregate, GrowingTree
 from prmlab.protocols import Policy, StepScorer
 from prmlab.traces import Problem, Trace
@@ -258,8 +256,8 @@ class _Server:
             return {}
         jobs = [(i, node, n) for i, (_, nodes, n) in asks.items() for node in nodes]
         before = self.policy_tokens()
-        made = _drawn(self.policy, [(asks[i][0].trace(node), n) for i, node, n in jobs],
-                      one_step=one_step, seed=seed, temperature=temperature)
+        made = draw_each(self.policy, [(asks[i][0].trace(node), n) for i, node, n in jobs],
+                         one_step=one_step, seed=seed, temperature=temperature)
         rows: dict[int, Rows] = {i: [] for i in asks}
         texts = {i: len(tree.root.problem.text) for i, (tree, _, _) in asks.items()}
         calls: dict[int, set[int]] = {i: set() for i in asks}
@@ -356,35 +354,6 @@ def _result(tree: GrowingTree, cost: Cost, choose: Chooser) -> SearchResult:
     best = None if choice.node is None else frozen.trace(choice.node)
     return SearchResult(best, frozen, choice.answer, cost, choice,
                         MappingProxyType({name: n for name, n in tree.limits.items() if n}))
-
-
-def _drawn(policy: Policy, jobs: Sequence[tuple[Trace, int]], **how: Any
-           ) -> list[tuple[int, list[Trace]]]:
-    """For each prefix and number of samples, which call drew them, and they.
-
-    Equal prefixes get different samples. Where the policy does not say that it sees to this, a
-    prefix is given to it once, for all its samples, which takes a call for each number of them.
-    """
-    names = [(key(prefix), prefix.finished) for prefix, _ in jobs]
-    prefixes = {name: prefix for name, (prefix, _) in zip(names, jobs, strict=True)}
-    if getattr(policy, "repeats_differ", False):
-        common = gcd(*(n for _, n in jobs))
-        lots = {common: [name for name, (_, n) in zip(names, jobs, strict=True)
-                         for _ in range(n // common)]}
-    else:
-        total: Counter[Any] = Counter()
-        for name, (_, n) in zip(names, jobs, strict=True):
-            total[name] += n
-        lots = {n: [name for name in total if total[name] == n] for n in total.values()}
-    made: dict[Any, list[Trace]] = {name: [] for name in prefixes}
-    for n, lot in lots.items():
-        rows = protocols.sampled(policy, [prefixes[name] for name in lot], n, **how)
-        for name, row in zip(lot, rows, strict=True):
-            made[name] += row
-    call = {name: n for n, lot in lots.items() for name in lot}
-    left = {name: iter(traces) for name, traces in made.items()}
-    return [(call[name], list(islice(left[name], n)))
-            for name, (_, n) in zip(names, jobs, strict=True)]
 
 
 def _shares(whole: int | None, weights: Sequence[int]) -> list[int | None]:
