@@ -224,14 +224,15 @@ def evaluate(args: argparse.Namespace) -> int:
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "too_long": too_long, "steps": len(p), "threshold": threshold, "f1": f1.f1,
+    row = {"traces": len(data), "steps": len(p), "threshold": threshold, "f1": f1.f1,
            "f1_low": f1.low, "f1_high": f1.high, "acc_error": f1.acc_error,
            "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
-           "ece": float(metrics.calibration(p, right).ece)}
-    _tell(args, row, "{traces:,} traces, {steps:,} steps; {too_long:,} traces too long\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, "
+           "ece": float(metrics.calibration(p, right).ece), "too_long": too_long}
+    _tell(args, row, "{traces:,} traces, {steps:,} steps\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, "
           "{f1_high:.3f}] at threshold {threshold:.3f}\n  with an error {acc_error:.3f}, without "
-          "{acc_correct:.3f}\nAUROC over steps {auroc}, calibration error {ece:.3f}")
+          "{acc_correct:.3f}\nAUROC over steps {auroc}, calibration error {ece:.3f}\n"
+          "left out as too long: {too_long:,} traces")
     return 0
 
 

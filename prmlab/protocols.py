@@ -148,10 +148,10 @@ def sampled(policy: Policy, prefixes: Sequence[Trace], n: int, *, one_step: bool
                 raise ValueError(f"{name} must return traces, got {made!r}")
             if made.problem != prefix.problem or made.steps[:begun] != prefix.steps or (
                     one_step and len(made.steps) != begun + 1):
-                raise ValueError(
-                    f"{name} must return the prefix with {'one step more' if one_step else 'more'}, "
-                    f"for problem {prefix.problem.id!r} it went from {prefix.steps!r} to "
-                    f"{made.steps!r} of problem {made.problem.id!r}")
+                raise ValueError(f"{name} must return the prefix with "
+                                 f"{'one step' if one_step else 'steps'} more, for problem "
+                                 f"{prefix.problem.id!r} it went from {prefix.steps!r} to "
+                                 f"{made.steps!r} of problem {made.problem.id!r}")
     return rows
 
 

@@ -68,7 +68,7 @@ class Draws:
 
 @pytest.mark.parametrize("one_step", [True, False])
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda rows: rows[1:], "must return 3 (steps|rollouts) for each of 2 prefixes, got 1 rows of 3"),
+    (lambda rows: rows[1:], "must return 3 (steps|rollouts) for each of 2 .*, got 1 rows of 3"),
     (lambda rows: rows * 2, "for each of 2 prefixes, got 4 rows of 3"),
     (lambda rows: [rows[0], rows[1] * 2], "for each of 2 prefixes, got 2 rows of 3, 6"),
     (lambda rows: [t for row in rows for t in row], "got 6 rows of None"),

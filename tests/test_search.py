@@ -308,6 +308,8 @@ def test_expansions_are_limited_and_it_is_said():
     (lambda: search.beam(PROBLEM, POLICY, scorers.Constant(float("nan"))), r"\[0, 1\], got nan"),
     (lambda: search.beam(PROBLEM, POLICY, None), "needs a scorer, got None"),
     (lambda: search.beam(ASK, Still(), TRAP), "Still.propose must return the prefix with one step"),
+    (lambda: search.best_of_n(ASK, Twice(), TRAP, n_samples=3),
+     "Twice.complete must return 3 rollouts for each of 1 prefixes, got 1 rows of 6"),
 ])
 def test_bad_requests_are_refused_with_what_is_wrong(call, words):
     with pytest.raises(ValueError, match=words):
@@ -319,6 +321,13 @@ class Still(Book):
 
     def _next(self, prefix, i):
         return prefix
+
+
+class Twice(Still):
+    """A policy that draws twice as many rollouts as it was asked for."""
+
+    def complete(self, prefixes, n, *, seed, temperature=1.0):
+        return [[prefix] * 2 * n for prefix in prefixes]
 
 
 class Narrow(Book):
