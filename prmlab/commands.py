@@ -204,7 +204,8 @@ def score(args: argparse.Namespace) -> int:
         if scores is not None:
             row |= {"scores": [round(float(s), 6) for s in scores],
                     args.aggregate: float(scoring.aggregate(scores, args.aggregate))}
-        text = "too long" if scores is None else " ".join(f"{s:.2f}" for s in scores)
+        text = "too long" if scores is None else "  ".join((
+            " ".join(f"{s:.2f}" for s in scores), f"{args.aggregate} {row[args.aggregate]:.3f}"))
         _tell(args, row, f"{trace.problem.id}  {text}".replace("{", "{{").replace("}", "}}"))
     return 0
 
@@ -230,23 +231,29 @@ def evaluate(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.data} has soft labels; evaluate compares with hard ones, +1, 0, -1 "
                          "(prmlab label --kind hard)")
     if args.choose_on:
-        other = _labelled(args.choose_on)
-        threshold = thresholds.choose_threshold(prm.score(other), _first_errors(other)).threshold
-    scores = prm.score(data)
-    of_problem = [t.problem.id for t in data]
-    f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for s in scores],
-                                _first_errors(data), groups=of_problem)
+        known = _known(*_scored(prm, _labelled(args.choose_on), args.on_long)[:2])
+        threshold = thresholds.choose_threshold(
+            [s for _, s in known], [_first_error(t) for t, _ in known]).threshold
+    data, scores, too_long = _scored(prm, data, args.on_long)
+    known = _known(data, scores)
+    f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for _, s in known],
+                                [_first_error(t) for t, _ in known],
+                                groups=[t.problem.id for t, _ in known])
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "problems": len(set(of_problem)), "steps": len(p), "threshold": threshold, "f1": f1.f1,
-           "f1_low": f1.low, "f1_high": f1.high, "acc_error": f1.acc_error,
-           "acc_correct": f1.acc_correct,
+    row = {"traces": len(data), "problems": len({t.problem.id for t in data}), "steps": len(p),
+           "threshold": threshold, "f1": f1.f1, "f1_low": f1.low, "f1_high": f1.high,
+           "acc_error": f1.acc_error, "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
-           "ece": float(metrics.calibration(p, right).ece)}
-    _tell(args, row, "{traces:,} traces of {problems:,} problems, {steps:,} steps\nfirst-error F1 {f1:.3f} "
-          "[{f1_low:.3f}, {f1_high:.3f}] at threshold {threshold:.3f}, interval over problems\n  with an error {acc_error:.3f}, without "
-          "{acc_correct:.3f}\nAUROC over steps {auroc}, calibration error {ece:.3f}")
+           "ece": float(metrics.calibration(p, right).ece), "too_long": too_long,
+           "undecided": len(data) - len(known)}
+    auroc = "none, all steps are of one kind" if row["auroc"] is None else f"{row['auroc']:.3f}"
+    _tell(args, row, "{traces:,} traces of {problems:,} problems, {steps:,} steps; too long and left "
+          "out: {too_long:,}\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, {f1_high:.3f}] at threshold "
+          "{threshold:.3f}, interval over problems; first error not known: {undecided:,}\n"
+          "  with an error {acc_error:.3f}, without {acc_correct:.3f}\n"
+          f"AUROC over steps {auroc}, calibration error {{ece:.3f}}")
     return 0
 
 
@@ -255,6 +262,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--prm", default="prm", help="a name, a folder, or a hub id (%(default)s)")
     add("--threshold", type=float, default=0.5, help="a step below it is wrong (%(default)s)")
     add("--choose-on", type=Path, help="labelled traces on which to choose the threshold")
+    add("--on-long", choices=("error", "skip"), default="error",
+        help="a trace over the model's limit; skipped ones are counted, none is cut")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
 
 
@@ -267,9 +276,22 @@ def _labelled(path: Path) -> list[traces.Trace]:
     return data
 
 
-def _first_errors(data: list[traces.Trace]) -> list[int | None]:
-    return [next((i for i, y in enumerate(t.labels) if y is not None and y < 0), None)
-            for t in data]
+def _scored(prm: Any, data: list[traces.Trace], on_long: str
+            ) -> tuple[list[traces.Trace], list[Any], int]:
+    """The traces that fit the model, their scores, and how many do not."""
+    scores = prm.score(data) if on_long == "error" else prm.score(data, on_long=on_long)
+    fitting = [trace for trace, one in zip(data, scores, strict=True) if one is not None]
+    return fitting, [one for one in scores if one is not None], len(data) - len(fitting)
+
+
+def _first_error(trace: traces.Trace) -> int | None:
+    return next((i for i, y in enumerate(trace.labels) if y is not None and y < 0), None)
+
+
+def _known(data: list[traces.Trace], scores: list) -> list[tuple[traces.Trace, Any]]:
+    """Traces and their scores where the first error is known: no label is missing before it."""
+    return [(t, s) for t, s in zip(data, scores, strict=True)
+            if None not in t.labels[:_first_error(t)]]
 
 
 def _count(text: str) -> int:

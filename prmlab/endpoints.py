@@ -222,6 +222,8 @@ class EndpointPolicy(Sendable):
         ValueError: as `Server`, and if a number is out of its range.
     """
 
+    repeats_differ = True
+
     def __init__(self, url: str, model: str, *, separator: str = "\n",
                  prompt: Callable[[Trace], str] | None = None,
                  ends: Callable[[str], bool] = states_answer, max_tokens: int = 1024,

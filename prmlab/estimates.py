@@ -6,17 +6,19 @@ Does not know traces' labels, nor where the rollouts come from.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
+from itertools import islice
+from math import comb, gcd
 from typing import Any
 
 import numpy as np
 
 from prmlab import answers
 from prmlab.evidence import Cost
-from prmlab.protocols import Policy
+from prmlab.protocols import Policy, sampled
 from prmlab.traces import Trace
 
 Key = tuple[str, str, str | None, tuple[str, ...]]
@@ -63,20 +65,16 @@ class Tally:
         self.drawn: dict[Key, int] = {}
         self._calls, self._tokens, self._began = 0, tokens_of(policy), time.perf_counter()
 
-    def draw(self, prefixes: Sequence[Trace], n: int, *, round: int = 0) -> list[list[Trace]]:
+    def draw(self, prefixes: Sequence[Trace], n: int, *, round: int = 0) -> list[Sequence[Trace]]:
         """`n` more rollouts of each prefix, in one call; equal prefixes must be given once.
 
         Raises:
-            ValueError: if the policy does not return `n` for each.
+            ValueError: if the policy does not keep its contract.
         """
         if not prefixes:
             return []
-        rows = self.policy.complete(prefixes, n, seed=round_seed(self.seed, round),
-                                    temperature=self.temperature)
-        if [len(row) for row in rows] != [n] * len(prefixes):
-            raise ValueError(f"{type(self.policy).__name__}.complete must return {n} rollouts for "
-                             f"each of {len(prefixes)} prefixes, got {len(rows)} rows of "
-                             f"{sorted({len(row) for row in rows})}")
+        rows = sampled(self.policy, prefixes, n, one_step=False,
+                       seed=round_seed(self.seed, round), temperature=self.temperature)
         self._calls += 1
         for prefix, row in zip(prefixes, rows, strict=True):
             name = key(prefix)
@@ -96,6 +94,36 @@ class Tally:
         used = None if tokens is None or self._tokens is None else tokens - self._tokens
         return Cost(sum(self.drawn.values()), used, self._calls,
                     time.perf_counter() - self._began)
+
+
+def draw_each(policy: Policy, jobs: Sequence[tuple[Trace, int]], **how: Any
+              ) -> list[tuple[int, list[Trace]]]:
+    """For each prefix and number of samples, in which call they were drawn, and they.
+
+    Equal prefixes get different samples. Where the policy does not say that it sees to this, a
+    prefix is given to it once, for all its samples, which takes a call for each number of them.
+
+    Args:
+        how: as for `protocols.sampled`.
+    """
+    names = [(key(prefix), prefix.finished) for prefix, _ in jobs]
+    sizes = [n for _, n in jobs]
+    if getattr(policy, "repeats_differ", False):
+        common = gcd(*sizes)
+        lots = {common: [k for k, n in enumerate(sizes) for _ in range(n // common)]}
+    else:
+        total = Counter(name for name, n in zip(names, sizes, strict=True) for _ in range(n))
+        once = {name: k for k, name in enumerate(names)}.values()
+        lots = {n: [k for k in once if total[names[k]] == n] for n in set(total.values())}
+    made, call = {name: list[Trace]() for name in names}, {}
+    for n, lot in lots.items():
+        rows = sampled(policy, [jobs[k][0] for k in lot], n, **how)
+        for k, row in zip(lot, rows, strict=True):
+            made[names[k]] += row
+            call[names[k]] = n
+    left = {name: iter(traces) for name, traces in made.items()}
+    return [(call[name], list(islice(left[name], n)))
+            for name, n in zip(names, sizes, strict=True)]
 
 
 def round_seed(seed: int, round: int) -> int:

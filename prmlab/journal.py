@@ -25,16 +25,21 @@ FORMAT = 1
 
 
 def identity(model: Any) -> str:
-    """What names a policy or scorer in a header: its `fingerprint`, else its repr, else its class.
+    """What names a policy or scorer in a header: its `fingerprint`, else its repr.
 
     A model whose repr does not change with its weights should have a `fingerprint` that does.
+
+    Raises:
+        ValueError: if it has no fingerprint, and its repr says where in memory it lies instead of
+            what it is, or of what it holds.
     """
     if (named := getattr(model, "fingerprint", None)) is not None:
         return str(named)
-    kind = type(model)
-    if kind.__repr__ is object.__repr__:
-        return f"{kind.__module__}.{kind.__qualname__}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(model))
+    if re.search(r" at 0x[0-9a-fA-F]+", said := repr(model)):
+        raise ValueError(f"{type(model).__name__} must have a `fingerprint`, a text that changes "
+                         "with whatever decides its results, or another model's results could be "
+                         f"taken for its own; its repr does not tell models apart: {said[:200]}")
+    return said
 
 
 class Journal:

@@ -256,7 +256,9 @@ def _rule(adaptive: bool | Stopping, n_rollouts: int, threshold: float, *, at_mo
 def _run(method: str, work: Callable[[Any, Chunk], list[Labelled]], model: Any,
          traces: Iterable[Trace], how: dict[str, Any], chunk_size: int, journal: Path | None,
          executor: Executor | None) -> Iterator[Labelled]:
-    settings = {"method": method, "model": identity(model), "chunk_size": chunk_size, **how}
+    settings = {"method": method, "chunk_size": chunk_size, **how}
+    if journal is not None:
+        settings["model"] = identity(model)
     return label_all(work, model, traces, chunk_size=chunk_size, settings=settings,
                      journal=journal, executor=executor)
 

@@ -4,15 +4,14 @@ A strategy is a generator over one `growing.GrowingTree`. It yields what it want
 `Rollouts`, `Scores`) and is sent the rows of what came; between two yields it decides what to keep
 and what to prune. One round is one call of the policy and one of the scorer for all trees together
 (two of each at most where trees ask for different kinds, and one more of the policy for each step
-looked ahead). A tree grows the same alone as among others: a sample depends on (seed, round,
-prefix, its number). Knows no strategy, and no truth.
+looked ahead; more for a policy whose `repeats_differ` is not set). A tree grows the same alone as
+among others: a sample depends on (seed, round, prefix, its number). Knows no strategy, no truth.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import gcd
 from types import MappingProxyType
 from typing import TypedDict
 
@@ -21,7 +20,7 @@ import numpy as np
 from prmlab import choosing, protocols, scoring
 from prmlab.bars import bar
 from prmlab.choosing import Candidate, Choice, Chooser, Group
-from prmlab.estimates import round_seed
+from prmlab.estimates import draw_each, round_seed
 from prmlab.growing import Aggregate, GrowingTree
 from prmlab.protocols import Policy, StepScorer
 from prmlab.traces import Problem, Trace
@@ -235,10 +234,10 @@ class _Server:
         ends: dict[int, dict[int, int]] = {i: {} for i in asks}  # node: whose scores it brings
         for tree, _ in asks.values():
             tree.round = round
-        for kind, sample in ((Steps, self.policy.propose), (Rollouts, self.policy.complete)):
+        for kind in (Steps, Rollouts):
             some = {i: (tree, ask.nodes, ask.n) for i, (tree, ask) in asks.items()
                     if isinstance(ask, kind) and ask.nodes}
-            rows |= self._sample(sample, some, seed, self.temperature, drawn=1)
+            rows |= self._sample(some, seed, self.temperature, one_step=kind is Steps, drawn=1)
         for i, (tree, ask) in asks.items():
             asked = ask.nodes if isinstance(ask, Scores) else [n for row in rows[i] for n in row]
             if isinstance(ask, Rollouts):
@@ -251,31 +250,24 @@ class _Server:
         self._score(asks, ends)
         return rows
 
-    def _sample(self, sample: Callable[..., list[list[Trace]]],
-                asks: Mapping[int, tuple[GrowingTree, Sequence[int], int]], seed: int,
-                temperature: float, *, drawn: int) -> dict[int, Rows]:
+    def _sample(self, asks: Mapping[int, tuple[GrowingTree, Sequence[int], int]], seed: int,
+                temperature: float, *, one_step: bool, drawn: int) -> dict[int, Rows]:
         if not asks:
             return {}
-        common = gcd(*(n for _, _, n in asks.values()))
-        prefixes = [tree.trace(node) for tree, nodes, n in asks.values()
-                    for node in nodes for _ in range(n // common)]
+        jobs = [(i, node, n) for i, (_, nodes, n) in asks.items() for node in nodes]
         before = self.policy_tokens()
-        made = iter(sample(prefixes, common, seed=seed, temperature=temperature))
-        rows: dict[int, Rows] = {}
-        texts: dict[int, int] = {}
-        for i, (tree, nodes, n) in asks.items():
-            rows[i], texts[i] = [], len(tree.root.problem.text)
-            for node in nodes:
-                traces = [trace for _ in range(n // common) for trace in next(made)]
-                rows[i].append([tree.graft(node, trace, drawn=drawn) for trace in traces])
-                texts[i] += sum(len(trace.text) for trace in traces)
-                if sample == self.policy.propose and node in rows[i][-1]:
-                    raise ValueError(f"{type(self.policy).__name__}.propose must return the prefix "
-                                     f"with one step more, got none more (problem "
-                                     f"{tree.root.problem.id!r}, after {len(traces[0].steps)})")
+        made = draw_each(self.policy, [(asks[i][0].trace(node), n) for i, node, n in jobs],
+                         one_step=one_step, seed=seed, temperature=temperature)
+        rows: dict[int, Rows] = {i: [] for i in asks}
+        texts = {i: len(tree.root.problem.text) for i, (tree, _, _) in asks.items()}
+        calls: dict[int, set[int]] = {i: set() for i in asks}
+        for (i, node, _), (call, traces) in zip(jobs, made, strict=True):
+            rows[i].append([asks[i][0].graft(node, trace, drawn=drawn) for trace in traces])
+            texts[i] += sum(len(trace.text) for trace in traces)
+            calls[i].add(call)
         shares = _shares(_minus(self.policy_tokens(), before), list(texts.values()))
         for i, share in zip(texts, shares, strict=True):
-            self.spent[i] += Cost(policy_tokens=share, policy_calls=1)
+            self.spent[i] += Cost(policy_tokens=share, policy_calls=len(calls[i]))
         return rows
 
     def _look_ahead(self, asks: Mapping[int, tuple[GrowingTree, Ask]],
@@ -284,7 +276,7 @@ class _Server:
         for done in range(max((getattr(ask, "ahead", 0) for _, ask in asks.values()), default=0)):
             some = {i: (tree, live, 1) for i, (tree, ask) in asks.items()
                     if getattr(ask, "ahead", 0) > done and (live := tree.live(ends[i].values(), noted=False))}
-            rows = self._sample(self.policy.propose, some, seed, 0.0, drawn=0)
+            rows = self._sample(some, seed, 0.0, one_step=True, drawn=0)
             for i, (_, live, _) in some.items():
                 further = {node: row[0] for node, row in zip(live, rows[i], strict=True)}
                 ends[i] = {node: further.get(end, end) for node, end in ends[i].items()}
@@ -298,7 +290,7 @@ class _Server:
             raise ValueError("this strategy asks for scores, so it needs a scorer, got None; "
                              "scorers.Constant() gives no advice")
         traces = {(i, end): asks[i][0].trace(end) for i, _, end in jobs}
-        for i, end in [key for key, trace in traces.items() if not fits(trace)]:
+        for i, end in [at for at, trace in traces.items() if not fits(trace)]:
             asks[i][0].limits["tokens"] += 1
             del traces[i, end]
         if not traces:

@@ -387,7 +387,8 @@ def as_first_errors(first_errors: Sequence[int | None], name: str) -> np.ndarray
         ValueError: for an index that is negative or no whole number, naming the trace.
     """
     for i, step in enumerate(first_errors):
-        if step is not None and (isinstance(step, bool) or int(step) != step or step < 0):
+        if step is not None and (isinstance(step, bool) or not step >= 0 or step % 1):
             raise ValueError(f"{name} must hold 0-based step indices or None, got {step!r} at "
-                             f"trace {i}: foreign files write -1 where this package has None")
+                             f"trace {i}: foreign files write -1 and pandas NaN where this "
+                             "package has None; column.replace({float('nan'): None}) mends it")
     return np.array([-1 if step is None else int(step) for step in first_errors], dtype=int)

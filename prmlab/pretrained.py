@@ -20,6 +20,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -167,6 +168,15 @@ def architectures(where: Path | str) -> list[str]:
         raise ValueError(f"the config of {where} cannot be read: {_first_line(error)}. It must "
                          "be the config.json of a transformers model; restore it") from error
     return list(config.architectures or ())
+
+
+def longest(config: PreTrainedConfig) -> int | None:
+    """Most ids of a row; None for no limit."""
+    limit = getattr(config, "max_position_embeddings", None)
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # further on, rows would depend on the longest one
+        limit = min(limit, rope["original_max_position_embeddings"])
+    return limit
 
 
 def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *settings: Any) -> str:

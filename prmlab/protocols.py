@@ -23,6 +23,13 @@ class Policy(Protocol):
 
     The same prefixes, `n`, `seed` and `temperature` give the same traces on the same machine.
     Samples of one prefix are independent draws: the same text may come back more than once.
+
+    A class that says `repeats_differ = True` gives equal prefixes in one call different samples.
+    Searches that need prefixes several times then ask for all at once; of any other policy they
+    ask for all samples of a prefix by giving it once, which can take more calls.
+
+    For a journal it needs a `fingerprint`: a text that changes with whatever decides what is
+    drawn (weights, prompt, settings). A repr that says all of that will do, as a dataclass's may.
     """
 
     def propose(
@@ -94,6 +101,8 @@ def scored(scorer: StepScorer, traces: Sequence[Trace]) -> list[np.ndarray]:
                          f"for {len(traces)} traces")
     arrays = []
     for i, (trace, result) in enumerate(zip(traces, results, strict=True)):
+        if hasattr(result, "detach"):  # a torch tensor, of any precision, on any device
+            result = result.detach().float().cpu()
         array = np.asarray(result, dtype=float)
         where = f"{name}.score, trace {i} (problem {trace.problem.id!r})"
         if array.shape != (len(trace.steps),):
@@ -106,6 +115,44 @@ def scored(scorer: StepScorer, traces: Sequence[Trace]) -> list[np.ndarray]:
                              f"{float(array[step])!r} at step {step} ({trace.steps[step]!r})")
         arrays.append(array)
     return arrays
+
+
+def sampled(policy: Policy, prefixes: Sequence[Trace], n: int, *, one_step: bool, seed: int,
+            temperature: float) -> list[Sequence[Trace]]:
+    """What `policy` draws, once it is known to keep the contract of `Policy`.
+
+    Args:
+        prefixes: B traces.
+        n: samples of each.
+        one_step: whether to `propose`, else to `complete`.
+
+    Returns:
+        B rows of `n` traces.
+
+    Raises:
+        ValueError: naming the policy and the problem, if a prefix has no row of `n` traces, or one
+            of them is not the prefix gone on with (by just one step, if that was asked for).
+    """
+    draw = policy.propose if one_step else policy.complete
+    name, what = ("propose", "steps") if one_step else ("complete", "rollouts")
+    name = f"{type(policy).__name__}.{name}"
+    rows = list(draw(prefixes, n, seed=seed, temperature=temperature))
+    sizes = [len(row) if isinstance(row, Sequence) else None for row in rows]
+    if sizes != [n] * len(prefixes):
+        raise ValueError(f"{name} must return {n} {what} for each of {len(prefixes)} prefixes, got "
+                         f"{len(rows)} rows of {', '.join(map(str, dict.fromkeys(sizes)))}")
+    for prefix, row in zip(prefixes, rows, strict=True):
+        begun = len(prefix.steps)
+        for made in row:
+            if not isinstance(made, Trace):
+                raise ValueError(f"{name} must return traces, got {made!r}")
+            if made.problem != prefix.problem or made.steps[:begun] != prefix.steps or (
+                    one_step and len(made.steps) != begun + 1):
+                raise ValueError(f"{name} must return the prefix with "
+                                 f"{'one step' if one_step else 'steps'} more, for problem "
+                                 f"{prefix.problem.id!r} it went from {prefix.steps!r} to "
+                                 f"{made.steps!r} of problem {made.problem.id!r}")
+    return rows
 
 
 def check_request(prefixes: Sequence[Trace], n: int, temperature: float, *, one_step: bool

@@ -104,7 +104,7 @@ class RayExecutor:
 
     def _sent(self, model: Any) -> list[Any]:
         """What each worker gets: a reference to `make` and the model's name, or to the model."""
-        named = None if isinstance(model, str) else identity(model)
+        named = identity(model) if self.make and not isinstance(model, str) else None
         try:  # in a list, so that Ray leaves the unpacking to us
             return [self._ray.put((self.make, named) if self.make else (None, model))]
         except TypeError as error:  # it holds a lock, a socket, a file

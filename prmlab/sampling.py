@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from transformers import (
     AutoModelForCausalLM,
-    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -54,6 +53,8 @@ class LocalPolicy(Sendable):
         ValueError: if the model or the tokenizer cannot be used so, with the reason.
     """
 
+    repeats_differ = True
+
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  separator: str = tokens.SEPARATOR, max_new_tokens: int = 256,
                  batch_tokens: int | None = None, source: str = "policy"):
@@ -67,7 +68,7 @@ class LocalPolicy(Sendable):
         self.model, self.tokenizer, self.separator = model.eval(), tokenizer, separator
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
         self.source = source
-        self.max_length = _longest(model.config)
+        self.max_length = pretrained.longest(model.config) or 2**31
         self.usage = Usage()
         self._lock = Lock()
         self._marks: _Marks | None = None
@@ -216,15 +217,6 @@ class LocalPolicy(Sendable):
             barred = torch.tensor([self.tokenizer.eos_token_id, *sorted(blank)])
             self._marks = _Marks(np.array(between), holds, barred.to(self.model.device))
         return self._marks
-
-
-def _longest(config: PreTrainedConfig) -> int:
-    """Most ids of a row."""
-    longest = getattr(config, "max_position_embeddings", None) or 2**31
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":  # further on, rows would depend on the longest one
-        longest = min(longest, rope["original_max_position_embeddings"])
-    return longest
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

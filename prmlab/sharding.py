@@ -35,8 +35,8 @@ def shard(model: torch.nn.Module, body: torch.nn.Module, device: torch.device) -
     n = distributed.get_world_size() if distributed.is_initialized() else 1
     if n == 1:
         raise ValueError("sharded needs several processes to shard over, and this is the only one; "
-                         "start it with accelerate launch --num_processes 8 ..., or leave sharded "
-                         "out")
+                         "start it with accelerate launch --multi_gpu --num_processes 8 ..., or "
+                         "leave sharded out")
     modules = list(_units(model, body))
     mesh = init_device_mesh(device.type, (n,))
     for module in modules:

@@ -74,6 +74,7 @@ class ToyPolicy:
 
     keep: float = 0.9
     repair: float = 0.1
+    repeats_differ = True
 
     def __post_init__(self) -> None:
         for name in ("keep", "repair"):
@@ -225,6 +226,11 @@ class Metered:
     def usage(self) -> Usage:
         """What it has run so far."""
         return self._counts[0]
+
+    @property
+    def repeats_differ(self) -> bool:
+        """As the model's."""
+        return getattr(self.model, "repeats_differ", False)
 
     def propose(self, prefixes: Sequence[Trace], n: int, *, seed: int,
                 temperature: float = 1.0) -> list[list[Trace]]:

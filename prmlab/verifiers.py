@@ -53,6 +53,9 @@ class Verifier:
 
     A subclass says how traces are laid out, `encode`, and what makes of hidden states at step ends,
     [n, C], the numbers that are read there, [n, K]: `head`.
+
+    Raises:
+        ValueError: if the model's state at a step's end depends on what comes after it.
     """
 
     encode: Callable[[Sequence[Trace]], list[Encoded]]
@@ -61,9 +64,10 @@ class Verifier:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *,
                  max_length: int | None = None, batch_tokens: int | None = None):
-        limit = getattr(model.config, "max_position_embeddings", None)
+        limits = filter(None, (max_length, pretrained.longest(model.config)))
         self.model, self.tokenizer = model, tokenizer
-        self.max_length: int | None = max_length or limit
+        self.max_length: int | None = min(limits, default=None)
+        self._shares = _tried(model)
         # On a CPU activations should fit in the cache: 2**15 ran at a fifth of the speed of 2**12.
         self.batch_tokens = batch_tokens or (2**12 if model.device.type == "cpu" else 2**16)
         self.usage = Usage()
@@ -144,7 +148,7 @@ class Verifier:
         quiet = torch.no_grad if sharding.is_sharded(self.model) else torch.inference_mode
         try:
             with quiet(), bar(len(distinct), "trace") as shown:
-                for shared, group in _groups(distinct):
+                for shared, group in _groups(distinct) if self._shares else [(0, distinct)]:
                     for batch in _batches(group, self.batch_tokens):
                         found.update(zip(batch, self._forward(batch, shared), strict=True))
                         n_run += sum(len(e.ids) for e in batch) - shared * (len(batch) - 1)
@@ -175,12 +179,9 @@ class Verifier:
         if not shared or len(ids) == 1:
             return self.model.base_model(input_ids=ids, use_cache=False)[0]
         first = self.model.base_model(input_ids=ids[:1, :shared], use_cache=True)
-        cache = getattr(first, "past_key_values", None)
-        if cache is None:  # a model whose past is no keys and values
-            return self._hidden(ids, 0)
-        cache.batch_repeat_interleave(len(ids))
+        first.past_key_values.batch_repeat_interleave(len(ids))
         rest = self.model.base_model(input_ids=ids[:, shared:], use_cache=True,
-                                     past_key_values=cache)
+                                     past_key_values=first.past_key_values)
         return torch.cat([first[0].expand(len(ids), -1, -1), rest[0]], dim=1)
 
 
@@ -192,6 +193,33 @@ def right_of_two(logits: np.ndarray, *, right: int = 1) -> np.ndarray:
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) in float64, without overflow."""
     return 1 / (1 + np.exp(-np.clip(x.astype(np.float64), -700, 700)))
+
+
+def _tried(model: PreTrainedModel) -> bool:
+    """Whether rows can share what they begin with: all that the model keeps is keys and values.
+
+    Known from a pass over two short rows, the same in their first halves.
+
+    Raises:
+        ValueError: if states of the first halves differ.
+    """
+    rows = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 8, 9, 10, 11]])
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        made = model.base_model(input_ids=(rows % model.config.vocab_size).to(model.device),
+                                use_cache=True)
+    model.train(was_training)
+    one, other = made[0][:, :4].float()
+    if (one - other).norm() > torch.finfo(made[0].dtype).eps**0.5 * one.norm():
+        raise ValueError(f"a reward model must read from left to right, so that a step's score "
+                         f"depends on nothing after it; {type(model).__name__} reads both ways. "
+                         "Make one from a causal LM: PRM.from_backbone")
+    try:
+        made.past_key_values.batch_repeat_interleave(1)
+    except AttributeError:  # none, or of layers that keep a state
+        return False
+    return True
 
 
 def _ids(item: Encoded) -> tuple[int, ...]:

@@ -76,6 +76,24 @@ def test_label_train_score_and_evaluate(folder):
     assert "first-error F1" in text.stdout and "at threshold 0.500" in text.stdout
 
 
+def test_traces_too_long_for_the_prm_are_left_out_and_counted(folder, monkeypatch, capsys):
+    from prmlab.rewards import PRM
+
+    monkeypatch.chdir(folder)
+    labelled = checker.labelled(traces.read_jsonl("sampled.jsonl"))
+    prm = PRM.from_backbone("lm", device="cpu")
+    prm.max_length = sorted(len(e.ids) for e in prm.encode(labelled))[8]
+    fitting = sum(map(prm.fits, labelled))
+    traces.write_jsonl("long.jsonl", labelled)
+    prm.save("short")
+    command = ("evaluate", "long.jsonl", "--prm", "short", "--choose-on", "long.jsonl", "--json")
+    assert __main__.main(command) == 2 and "leave it out" in capsys.readouterr().err
+    assert __main__.main((*command, "--on-long", "skip")) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["traces"], figures["too_long"]) == (fitting, 12 - fitting)
+    assert 9 <= fitting < 12
+
+
 def test_monte_carlo_labels(folder):
     done = prmlab("label", "sampled.jsonl", "soft.jsonl", "--method", "monte-carlo", "--policy",
                   "lm", "--rollouts", 2, "--kind", "soft", "--journal", "j", "--json", cwd=folder)

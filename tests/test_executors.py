@@ -79,6 +79,8 @@ def test_a_lost_chunk_is_noticed(number):
 
 def test_errors_of_the_work_come_through(tmp_path):
     class Broken:
+        fingerprint = "broken"
+
         def complete(self, prefixes, n, *, seed, temperature=1.0):
             raise ValueError("the model is broken")
 

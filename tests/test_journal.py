@@ -13,6 +13,7 @@ import pytest
 
 from prmlab import journal, labels, toys
 from prmlab.journal import Journal, identity
+from prmlab.traces import Trace
 
 ROOT = Path(__file__).resolve().parent.parent
 POLICY = toys.ToyPolicy(0.8, 0.2)
@@ -250,12 +251,28 @@ def test_journals_by_hand(tmp_path):
 
 
 def test_identity():
-    class Plain:
-        pass
-
     class Named:
         fingerprint = "weights 7f3a"
 
     assert identity(Named()) == "weights 7f3a"
-    assert identity(Plain()).endswith("Plain")
-    assert identity(toys.Noisy(Plain())) == identity(toys.Noisy(Plain()))
+    assert identity(POLICY) == "ToyPolicy(keep=0.8, repair=0.2)"
+
+
+class Says:
+    """A policy that always gives the same answer, and that nothing tells from another."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def complete(self, prefixes, n, *, seed, temperature=1.0):
+        return [[Trace(p.problem, (*p.steps, self.answer), True)] * n for p in prefixes]
+
+
+def test_a_model_that_nothing_tells_from_another_is_refused_with_a_journal(tmp_path):
+    """Its class's name stood for it: the labels of one were given out as those of another."""
+    right, wrong = (toys.trace(p, m).steps[-1] for p in toys.make(1, length=1) for m in "+-")
+    for model in (Says(right), toys.Noisy(Says(right))):
+        with pytest.raises(ValueError, match="must have a `fingerprint`, a text that changes .*"
+                                             "does not tell models apart: .*Says object at"):
+            run(tmp_path / "a", policy=model)
+    assert steps(run(None, policy=Says(right))) != steps(run(None, policy=Says(wrong)))

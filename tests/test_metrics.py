@@ -96,6 +96,9 @@ def test_first_error_f1_messages():
         metrics.first_error_f1([0, None], [0, -1])
     with pytest.raises(ValueError, match="predicted must hold.*got True at trace 0"):
         metrics.first_error_f1([True, None], [0, None])
+    for odd in (float("nan"), float("inf"), 0.5):
+        with pytest.raises(ValueError, match=f"got {odd} at trace 1: .*pandas NaN where this"):
+            metrics.first_error_f1([0, odd], [0, None])
 
 
 def test_prm_score_by_hand():

@@ -42,6 +42,53 @@ def test_scores_that_keep_the_contract_come_back_as_arrays():
     assert second.shape == (0,)
 
 
+def test_scores_may_be_torch_tensors_of_any_kind():
+    torch = pytest.importorskip("torch")
+    plain = torch.tensor([0.5, 1.0])
+    for made in (plain, plain.bfloat16(), plain.requires_grad_()):
+        scores, _ = protocols.scored(Fixed(made, []), TRACES)
+        assert type(scores) is np.ndarray and scores.tolist() == [0.5, 1.0]
+
+
+BEGUN = Trace(PROBLEM, ("1 + 1 = 2",))
+OTHER = Trace(Problem("p8", "Compute 1.", "1", "expressions"), (*BEGUN.steps, "on"))
+
+
+class Draws:
+    """A policy that makes of a prefix whatever it was built with."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def propose(self, prefixes, n, *, seed, temperature=1.0):
+        return self.change([[Trace(p.problem, (*p.steps, "on"))] * n for p in prefixes])
+
+    complete = propose
+
+
+@pytest.mark.parametrize("one_step", [True, False])
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda rows: rows[1:], "must return 3 (steps|rollouts) for each of 2 .*, got 1 rows of 3"),
+    (lambda rows: rows * 2, "for each of 2 prefixes, got 4 rows of 3"),
+    (lambda rows: [rows[0], rows[1] * 2], "for each of 2 prefixes, got 2 rows of 3, 6"),
+    (lambda rows: [t for row in rows for t in row], "got 6 rows of None"),
+    (lambda rows: [["on"] * 3] * 2, "must return traces, got 'on'"),
+    (lambda rows: [rows[0], rows[0]], r"from \('1 \+ 1 = 2',\) to \('on',\)"),
+    (lambda rows: [rows[0], [OTHER] * 3], "must return the prefix with .* of problem 'p8'"),
+])
+def test_samples_that_break_the_contract_are_refused(change, message, one_step):
+    with pytest.raises(ValueError, match=rf"Draws\.(propose|complete) .*{message}"):
+        protocols.sampled(Draws(change), [Trace(PROBLEM, ()), BEGUN], 3, one_step=one_step,
+                          seed=0, temperature=1.0)
+
+
+def test_two_steps_are_a_rollout_and_no_step():
+    two = Draws(lambda rows: [[Trace(PROBLEM, ("one", "two"))]])
+    assert protocols.sampled(two, [Trace(PROBLEM, ())], 1, one_step=False, seed=0, temperature=1.0)
+    with pytest.raises(ValueError, match="Draws.propose must return the prefix with one step more"):
+        protocols.sampled(two, [Trace(PROBLEM, ())], 1, one_step=True, seed=0, temperature=1.0)
+
+
 @pytest.mark.parametrize(("scores", "message"), [
     ([[0.5, 0.5]], "Fixed.score must return one array per trace, got 1 for 2 traces"),
     ([[0.5], []], r"trace 0 \(problem 'p7'\): one score per step.*\(1,\) for 2 steps"),

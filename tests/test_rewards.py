@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from tiny import LIKE_LLAMA, SHAPES, tiny
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    BertConfig,
+    BertForTokenClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForTokenClassification,
@@ -326,3 +329,47 @@ def test_what_many_traces_begin_with_is_run_once(prm, monkeypatch):
     shared = len(tokens.encode(prm.tokenizer, siblings[0].prefix(1)).ids)
     covered = n_ids[0]  # it begins the second one
     assert spent.scorer_tokens == sum(n_ids) - covered - 10 * shared + 2 * first
+
+
+def test_a_model_that_reads_both_ways_is_no_reward_model(tokenizer, tmp_path):
+    """Padding is not masked: a score of it depended on what else was in the batch, by up to 0.9."""
+    config = BertConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2,
+                        num_attention_heads=2, intermediate_size=24, num_labels=2)
+    BertForTokenClassification(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="must read from left to right, .*; "
+                                         "BertForTokenClassification reads both ways"):
+        PRM.load(tmp_path, device="cpu")
+
+
+LINEAR = {**LIKE_LLAMA, "head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2,
+          "moe_intermediate_size": 8, "shared_expert_intermediate_size": 8,
+          "linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 8,
+          "linear_value_head_dim": 8,
+          "layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+
+
+def test_a_model_whose_past_is_more_than_keys_and_values_reads_every_trace_whole(
+        tokenizer, monkeypatch):
+    """Where many traces began alike, scoring a hybrid model was an AttributeError."""
+    monkeypatch.setitem(SHAPES, "Qwen3Next", LINEAR)
+    prm = PRM.from_backbone(tiny("Qwen3Next", len(tokenizer)), tokenizer=tokenizer)
+    siblings = [trace("a b c ? " * 12, "a b", step) for step in (
+        "c", "b b a", "1 2", "a", "2", "3 c", "b c", "c a", "c c", "a 1 1", "a 2", "c 3 1")]
+    alone = [prm.score([one])[0] for one in siblings]
+    before = prm.usage.scorer_tokens
+    assert close(prm.score(siblings), alone)
+    assert prm.usage.scorer_tokens - before == sum(len(e.ids) for e in prm.encode(siblings))
+
+
+def test_long_rope_ends_where_its_frequencies_change(tokenizer):
+    """Beyond, other frequencies hold for the whole batch: scores of short traces changed too."""
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 2,
+            "long_factor": [9.0] * 2, "original_max_position_embeddings": 20}
+    model = tiny("Llama", len(tokenizer), rope_parameters=rope)
+    prm = PRM.from_backbone(model, tokenizer=tokenizer)
+    assert prm.max_length == PRM(prm.model, tokenizer, max_length=80).max_length == 20
+    long = trace("a ?", "a b c a b c a b c a b c a b c a b c a b c")
+    assert close(prm.score([*TRACES, long], on_long="skip")[:-1], prm.score(TRACES))
+    with pytest.raises(ValueError, match="trace 5 .* the limit is 20"):
+        prm.score([*TRACES, long])

@@ -206,7 +206,7 @@ def test_a_failing_policy_is_shown_in_words_and_the_fan_stays_usable():
 @pytest.mark.parametrize(("policy", "words"), [
     (Says("new steps only"), None),
     (type("Bare", (), {"complete": lambda self, prefixes, n, **_: [[TRACES[1]] * n]})(),
-     "does not begin with the prefix"),
+     "Bare.complete must return the prefix with steps more"),
     (type("Few", (), {"complete": lambda self, prefixes, n, **_: [[]]})(), "must return 8 rollouts"),
     (type("Odd", (), {})(), "no attribute 'complete'"),
 ])

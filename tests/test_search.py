@@ -218,7 +218,8 @@ def test_nothing_finished_is_no_best_and_all_of_its_tree():
 
 def test_one_policy_call_and_one_scorer_call_a_round():
     book = Book(**TRAP.pages)
-    results = search.beam([ASK] * 5, book, book, beam_width=2, branching=2)
+    asked = [Problem(f"p{i}", "?", "1", "test") for i in range(5)]
+    results = search.beam(asked, book, book, beam_width=2, branching=2)
     assert book.calls == [("propose", 5, 4, 1.0), ("score", 10), ("propose", 10, 2, 1.0),
                           ("score", 20)]
     assert [(r.cost.policy_calls, r.cost.scorer_calls) for r in results] == [(2, 2)] * 5
@@ -307,6 +308,8 @@ def test_expansions_are_limited_and_it_is_said():
     (lambda: search.beam(PROBLEM, POLICY, scorers.Constant(float("nan"))), r"\[0, 1\], got nan"),
     (lambda: search.beam(PROBLEM, POLICY, None), "needs a scorer, got None"),
     (lambda: search.beam(ASK, Still(), TRAP), "Still.propose must return the prefix with one step"),
+    (lambda: search.best_of_n(ASK, Twice(), TRAP, n_samples=3),
+     "Twice.complete must return 3 rollouts for each of 1 prefixes, got 1 rows of 6"),
 ])
 def test_bad_requests_are_refused_with_what_is_wrong(call, words):
     with pytest.raises(ValueError, match=words):
@@ -318,6 +321,13 @@ class Still(Book):
 
     def _next(self, prefix, i):
         return prefix
+
+
+class Twice(Still):
+    """A policy that draws twice as many rollouts as it was asked for."""
+
+    def complete(self, prefixes, n, *, seed, temperature=1.0):
+        return [[prefix] * 2 * n for prefix in prefixes]
 
 
 class Narrow(Book):
@@ -339,6 +349,51 @@ def test_traces_too_long_for_a_model_are_left_and_counted():
     assert result.best is not None  # an unscored one is better than none
     [result] = search.best_of_n(ASK, narrow, TRAP, n_samples=5)
     assert result.best is None and result.limits == {"tokens": 5} and result.cost.scorer_calls == 0
+
+
+class Seeded:
+    """A policy as a server with seeds is: sample i of a prefix is the same in every row."""
+
+    def propose(self, prefixes, n, *, seed, temperature=1.0):
+        return [[self._on(p, f"{seed} {i}") for i in range(n)] for p in prefixes]
+
+    complete = propose
+
+    def _on(self, prefix, name):
+        ends = len(prefix.steps) == 1
+        return Trace(prefix.problem, (*prefix.steps, f"A: {name}" if ends else name), ends)
+
+
+class Numbering(Seeded):
+    """The same, with samples of equal prefixes numbered on."""
+
+    repeats_differ = True
+
+    def propose(self, prefixes, n, *, seed, temperature=1.0):
+        return [[self._on(p, f"{seed} {n * prefixes[:k].count(p) + i}") for i in range(n)]
+                for k, p in enumerate(prefixes)]
+
+    complete = propose
+
+
+def test_equal_prefixes_get_samples_of_their_own_from_any_policy():
+    """Copies stood for the samples of trees that stood at the same prefix, and voted."""
+    found = [search.dvts([ASK, Problem("q", "?", "1", "test")], policy(), scorers.Random(0),
+                         n_trees=3, branching=2) for policy in (Seeded, Numbering)]
+    assert [result.duplicates for result in found[0]] == [0, 0]
+    for one, other in zip(*found, strict=True):
+        assert len(one.tree) == len(other.tree) == 1 + 6 + 6 and len(one.candidates) == 6
+        assert one.tree.step == other.tree.step
+
+
+def test_problems_that_ask_for_different_numbers_of_samples_get_no_copies():
+    def grow(tree):
+        yield search.Rollouts([0], 6 if tree.root.problem.id == "q" else 4)
+
+    begun = [Trace(Problem(name, "?", "1", "test"), ("s",)) for name in "pq"]
+    found = search.run(grow, begun, Seeded(), scorers.Constant())
+    assert [[c.votes for c in result.candidates] for result in found] == [[1] * 4, [1] * 6]
+    assert [result.cost.policy_calls for result in found] == [1, 1]
 
 
 # A strategy of one's own, in at most 20 lines.

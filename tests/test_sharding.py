@@ -127,8 +127,9 @@ def test_what_cannot_be_sharded_says_so_and_stays_whole(runs):
 def test_one_process_or_muon_is_an_error_that_names_the_mend():
     prm = PRM.from_backbone(tiny("Llama", 60, max_position_embeddings=600),
                             tokenizer=tokens.build(), seed=1)
-    with pytest.raises(ValueError, match=r"only one; start it with accelerate launch --num_proc"):
-        next(training.fit_prm(TRACES, base=prm, sharded=True, optimizer=muon.adamw, device="cpu"))
+    with pytest.raises(ValueError, match=r"only one; start it with accelerate launch --multi_gpu"):
+        next(training.fit_prm(TRACES, base=prm, sharded=True, optimizer=muon.adamw, lr=1e-5,
+                              device="cpu"))
     with pytest.raises(ValueError, match=r"Muon needs whole matrices.* optimizer=muon.adamw"):
         next(training.fit_prm(TRACES, base=prm, sharded=True, device="cpu"))
     assert not sharding.is_sharded(prm.model)

@@ -66,7 +66,7 @@ class LocalWriter(Sendable):
                              "tokenizer.eos_token")
         self.model, self.tokenizer = model.eval(), tokenizer
         self.max_new_tokens, self.batch_tokens = max_new_tokens, batch_tokens
-        self.max_length = getattr(model.config, "max_position_embeddings", None) or 2**31
+        self.max_length = pretrained.longest(model.config) or 2**31
         self.usage = Usage()
         self._choosing = _Choosing(model, tokenizer, max_length=self.max_length)
         self._lock = Lock()

@@ -200,9 +200,6 @@ class RolloutFan(anywidget.AnyWidget):
                 before = self._rollouts.get(place, [])
                 (rows,) = self._tally.draw([prefix], min(self.batch, n - done),
                                            round=len(before))
-                if any(row.steps[:s] != prefix.steps for row in rows):
-                    raise ValueError("a rollout does not begin with the prefix: `complete` must "
-                                     "return whole traces, the prefix's steps included")
                 new = [fan_layout.judged(row, self._truth) for row in rows]
                 with self._lock:
                     self._rollouts[place] = [*before, *new]
