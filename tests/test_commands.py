@@ -106,7 +106,7 @@ def test_monte_carlo_labels(folder):
     (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "x"), "has no labels; label it"),
     (("train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--sharded"), "Muon needs whole"),
     (("train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--sharded", "--optimizer",
-      "adamw"), "this is the only one; start it with accelerate launch"),
+      "adamw", "--lr", "1e-5"), "this is the only one; start it with accelerate launch"),
     (("evaluate", "sampled.jsonl", "--prm", "nowhere"), "prmlab: "),
 ])
 def test_mistakes_are_one_sentence(folder, arguments, message, monkeypatch, capsys):
@@ -159,7 +159,7 @@ def test_launched_on_two_processes_the_prm_is_that_of_one(folder, sharded):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "lm/config.json"), "has no labels"),
+    (("train-prm", "sampled.jsonl", "--base", "lm", "--out", "x"), "has no labels"),
     (("train-prm", "LABELLED", "--base", "lm", "--out", "lm/config.json"), "File exists"),
     (("train-prm", "LABELLED", "--base", "lm", "--out", "x", "--checkpoint", "lm/config.json"),
      "must be a folder"),
