@@ -44,8 +44,9 @@ def encoder(tokenizer: PreTrainedTokenizerBase, example: MakeExample, separator:
     return encode
 
 
-def fitting(traces: Iterable[Trace], encode: Callable, on_long: str, limit: float
-             ) -> tuple[Iterable[Trace], int]:
+def fitting(traces: Iterable[Trace], encode: Callable, on_long: str,
+            tokenizer: PreTrainedTokenizerBase, separator: str, limit: float
+            ) -> tuple[Iterable[Trace], int]:
     """The traces within the model's limit where others are to be skipped, and how many are not.
 
     One that is too long is told now, not when its turn comes, where traces can be read twice.
@@ -54,7 +55,8 @@ def fitting(traces: Iterable[Trace], encode: Callable, on_long: str, limit: floa
         raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
     if on_long == "error":
         for trace in traces if isinstance(traces, Sequence) else ():
-            if _bound(trace) > limit:
+            if _bound(trace) > limit and len(
+                    tokens.encode(tokenizer, trace, separator=separator).ids) > limit:
                 encode([trace])
         return traces, 0
     if not isinstance(traces, Sequence):

@@ -117,7 +117,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     lr = starting.rate(lr, optimizer, sharded)
     limit = getattr(body.config, "max_position_embeddings", None) or math.inf
     encode = encoding.encoder(tokenizer, example, separator, body, limit)
-    traces, n_too_long = encoding.fitting(traces, encode, on_long, limit)
+    traces, n_long = encoding.fitting(traces, encode, on_long, tokenizer, separator, limit)
     count = len(traces) if n_traces is None else n_traces
     if not count:
         raise ValueError("there are no traces to train on")
@@ -142,7 +142,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     place = _Place(model, moved, settings, checkpoint, patience and Watch(watch, patience),
                    accelerator.is_main_process, sharded)
     record = _Recorder(n_steps, accelerator, gauges.matrix_parameters(model), place.seen,
-                       n_skipped, n_too_long, result)
+                       n_skipped, n_long, result)
     if place.finished:
         model.eval()
         yield record(place.seen, rate=0.0)

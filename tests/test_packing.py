@@ -126,7 +126,7 @@ def test_a_trainers_gradients_are_those_of_the_plain_padded_loop(kind):
         first.clear()
         record = next(training.fit_prm(
             traces, base=prm, batch_size=len(traces), packed=packed, precision="no",
-            tokens_at_once=10**6, optimizer=lambda m, lr, weight_decay: Stop(
+            tokens_at_once=10**6, lr=0.01, optimizer=lambda m, lr, weight_decay: Stop(
                 [{"params": list(m.parameters()), "muon": True}], lr=lr)))
         seen[packed] = (record, list(first))
     prm = PRM.from_backbone(lm, tokenizer=tokenizer, seed=1)
