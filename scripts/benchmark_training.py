@@ -275,11 +275,11 @@ def summary(rows: Sequence[dict], ours: Sequence[dict]) -> dict:
         a["seconds"] / b["seconds"] for a, b in zip(rows, ours, strict=False)), 2)
     for name in ("loss", "f1", "best f1") if "loss" in rows[0] else ():
         gaps = [b[name] - a[name] for a, b in zip(rows, ours, strict=False)]
-        wide = (T_95[len(gaps)] * statistics.stdev(gaps) / len(gaps) ** 0.5
-                if len(gaps) > 1 else float("nan"))
+        mean = statistics.mean(gaps)
+        wide = T_95[len(gaps)] * statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else None
         found[name] = round(statistics.mean(row[name] for row in rows), 4)
-        found[f"ours less this: {name}"] = [round(statistics.mean(gaps) + x, 4)
-                                            for x in (0, -wide, wide)]
+        found[f"ours less this: {name}"] = [round(mean, 4), *(
+            (None, None) if wide is None else (round(mean - wide, 4), round(mean + wide, 4)))]
     return found
 
 
@@ -288,7 +288,8 @@ def table(found: dict) -> list[str]:
     lines = [f"{'':11}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'ours faster':>12}{'loss':>7}"
              f"{'F1':>7}{'best F1':>9}   ours less this: loss"]
     for way, row in found["summary"].items():
-        gap = row.get("ours less this: loss", [float("nan")] * 3)
+        gap = [float("nan") if x is None else x
+               for x in row.get("ours less this: loss", [None] * 3)]
         lines.append(f"{way:11}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}"
                      f"{row['peak_mb']:7,}{row['ours is faster by']:11.1f}x"
                      f"{row.get('loss', 0):7.3f}{row.get('f1', 0):7.3f}{row.get('best f1', 0):9.3f}"

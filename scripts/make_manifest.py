@@ -22,16 +22,12 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/kill_training.json": (
         "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
     "runs/benchmark_training_tiny.json": (
-        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --peer-python PYTHON "
-        "--json data/runs/benchmark_training_tiny.json", 0),
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --padded-seeds 2 "
+        "--peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
     "runs/benchmark_training_100m.json": (
-        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 1 --shape 100m "
-        "--problems 64 --epochs 1 --batch-size 64 --rows 8 --trial 64 --validate 60 --precision bf16 "
-        "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
-    "runs/benchmark_training_100m_seeds.json": (
-        "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 3 --shape 100m "
-        "--problems 64 --epochs 1 --batch-size 64 --validate 60 --precision bf16 --ways ours "
-        "'ours apart' --json data/runs/benchmark_training_100m_seeds.json", 0),
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --shape 100m --precision bf16 "
+        "--problems 80 --epochs 1 --rows 8 --trial 64 --ways trl ours padded --seeds 4 "
+        "--padded-seeds 1 --peer-python PYTHON --json data/runs/benchmark_training_100m.json", 0),
     "runs/training_options.json": (
         "python scripts/measure_training_options.py --rounds 2 --problems 48 && "
         "python scripts/measure_training_options.py --shape 100m --rounds 1 --problems 6 "

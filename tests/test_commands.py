@@ -1,9 +1,11 @@
-"""The command line on tiny inputs, each command in a process of its own."""
+"""The command line on tiny inputs: once in a process of its own, else in this one."""
 
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,11 +19,15 @@ from prmlab.traces import Trace
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def prmlab(*arguments, cwd):
-    """Run a command; the finished process with its output as text."""
-    return subprocess.run([sys.executable, "-m", "prmlab", *map(str, arguments)], cwd=cwd,
-                          capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+def prmlab(*arguments, cwd, alone=False):
+    """Run a command, in a process of its own if `alone`; its exit code and output as text."""
+    if alone:
+        return subprocess.run([sys.executable, "-m", "prmlab", *map(str, arguments)], cwd=cwd,
+                              capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    with chdir(cwd), redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = __main__.main([*map(str, arguments)])
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def records(done):
@@ -55,7 +61,7 @@ def test_label_train_score_and_evaluate(folder):
     assert all(t.labels for t in traces.read_jsonl(folder / "labelled.jsonl"))
     train = ("train-prm", "labelled.jsonl", "--base", "lm", "--out", "prm", "--batch-size", 4,
              "--warmup", 1, "--validation", "labelled.jsonl", "--checkpoint", "run", "--json")
-    found = records(prmlab(*train, cwd=folder))
+    found = records(prmlab(*train, cwd=folder, alone=True))
     assert [r.get("step") for r in found] == [1, 2, 3, None] and found[-1]["out"] == "prm"
     assert set(found[2]["validation"]) == {"loss", "auroc", "f1"} and found[2]["device"] == "cpu"
     again = records(prmlab(*train, cwd=folder))  # finished: it only saves
