@@ -23,7 +23,7 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/kill_training.py --kills 30 --json data/runs/kill_training.json", 0),
     "runs/benchmark_training_tiny.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --padded-seeds 2 "
-        "--peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
+        "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
     "runs/benchmark_training_100m.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --shape 100m --precision bf16 "
         "--problems 80 --epochs 1 --rows 8 --trial 64 --ways trl ours padded --seeds 4 "
