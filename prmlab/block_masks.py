@@ -18,7 +18,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_mask, flex_atten
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-from prmlab import packing
+from prmlab import last_layer, packing
 
 NAME = "prmlab_masked"  # in transformers' table of attention functions
 BLOCK = 128  # FlexAttention's own block, and what a row is filled up to
@@ -118,7 +118,7 @@ def compiled(body: PreTrainedModel, **options: Any) -> Callable[[], AbstractCont
     Raises:
         ValueError: if the model does not keep its layers in `layers` or `h`.
     """
-    layers = getattr(body, "layers", None) or getattr(body, "h", None)
+    layers = last_layer.layers_of(body)
     if layers is None:
         raise ValueError(f"{type(body).__name__} has no list of layers to compile; leave compiled "
                          "at False")

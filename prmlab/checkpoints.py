@@ -98,12 +98,12 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
             ) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
     """Load the newest whole checkpoint into model and optimizer; None if there is none.
 
-    Returns:
-        Its position, and the weights that were saved as `best`.
-
     Args:
         settings: of the run; "base" is the `digest` of the weights that it began with. A model
             that stands where the checkpoint does is taken as well.
+
+    Returns:
+        Its position, and the weights that were saved as `best`.
 
     Raises:
         ValueError: if the checkpoint was made with other settings (each is named) or for another

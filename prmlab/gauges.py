@@ -43,7 +43,7 @@ def share_of_peak(n_parameters: int, tokens_per_s: float, device: torch.device) 
     """6 operations a parameter and token, forward and backward, by the peak; None on a CPU.
 
     Attention is left out, and so are tokens that were not run; the last layer counts as if it were
-    run for all tokens (`last_layer`), which at 30 layers is 3 % too much at most.
+    run for all tokens (`last_layer`), which at 30 layers is a thirtieth too much at most.
 
     Args:
         n_parameters: those of `matrix_parameters`.

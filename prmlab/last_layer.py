@@ -15,6 +15,11 @@ from transformers import PreTrainedModel
 LOCAL = ("self_attn.o_proj", "mlp")  # parts of a layer that look at one token at a time
 
 
+def layers_of(body: torch.nn.Module) -> torch.nn.ModuleList | None:
+    """The layers of a transformer without its heads; None where they are kept under other names."""
+    return getattr(body, "layers", None) or getattr(body, "h", None)
+
+
 @contextmanager
 def narrowed(body: PreTrainedModel, rows: torch.Tensor) -> Iterator[None]:
     """Within, parts of the last layer run only on these rows of a batch of one; the rest gets 0.
@@ -25,9 +30,9 @@ def narrowed(body: PreTrainedModel, rows: torch.Tensor) -> Iterator[None]:
     Args:
         rows: positions, [R], each once.
     """
-    layers = getattr(body, "layers", None) or getattr(body, "h", None) or ()
+    layers = layers_of(body)
     with ExitStack() as hooks:
-        for name, module in layers[-1].named_modules() if len(layers) else ():
+        for name, module in layers[-1].named_modules() if layers else ():
             if name in LOCAL:
                 for hook in _hooks(module, rows):
                     hooks.callback(hook.remove)

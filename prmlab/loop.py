@@ -29,6 +29,7 @@ from prmlab import (
     encoding,
     gauges,
     packing,
+    pretrained,
     sharding,
     starting,
     tokens,
@@ -115,7 +116,7 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
                    batch_size=batch_size, together=together, checkpoint_every=checkpoint_every,
                    validate_every=validate_every)
     lr = starting.rate(lr, optimizer, sharded)
-    limit = getattr(body.config, "max_position_embeddings", None) or math.inf
+    limit = pretrained.longest(body.config) or math.inf
     encode = encoding.encoder(tokenizer, example, separator, body, limit)
     traces, n_long = encoding.fitting(traces, encode, on_long, tokenizer, separator, limit)
     count = len(traces) if n_traces is None else n_traces

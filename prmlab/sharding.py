@@ -18,6 +18,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
+from prmlab.last_layer import layers_of
+
 
 def shard(model: torch.nn.Module, body: torch.nn.Module, device: torch.device) -> None:
     """Leave this process its share of the model, in place; what is in pieces already stays so.
@@ -49,7 +51,7 @@ def shard(model: torch.nn.Module, body: torch.nn.Module, device: torch.device) -
 def _units(model: torch.nn.Module, body: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """What is gathered at a time: each layer, the rest of the body, each head."""
     name = type(body).__name__
-    layers = getattr(body, "layers", None) or getattr(body, "h", None)
+    layers = layers_of(body)
     if layers is None:
         raise ValueError(f"{name} has no list of layers to shard; leave sharded out")
     inside, own = set(body.modules()), {id(p) for p in body.parameters()}

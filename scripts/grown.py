@@ -4,7 +4,8 @@ Random weights of 100 M parameters learn nothing in the minutes that a benchmark
 ones lie here. `grown` puts a small model's heads, neurons and layers among new ones that write
 nothing yet (their outputs' weights are 0, their inputs' are random), so that training goes on from
 what the small one knows, at the big one's cost (function-preserving growth: Chen, Goodfellow and
-Shlens, Net2Net, 2016).
+Shlens, Net2Net, 2016). `make_models.grown`, which adds neurons and layers only, stays apart: from
+its order of random numbers `prm-large` follows.
 """
 
 import torch
