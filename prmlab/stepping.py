@@ -195,8 +195,7 @@ def _sizes(batch: Sequence[Example], packed: bool) -> tuple[list[Example], np.nd
         ordered = sorted(batch, key=lambda e: len(e.ids))
         return ordered, np.array([len(e.ids) for e in ordered])
     ordered = sorted(batch, key=lambda e: e.ids)
-    found = packing.forest([e.ids for e in ordered])
-    return ordered, np.array([len(e.ids) for e in ordered]) - found.shared
+    return ordered, packing.added([e.ids for e in ordered])
 
 
 def _size(batch: Sequence[Example], packed: bool) -> int:

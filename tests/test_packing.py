@@ -48,6 +48,7 @@ def test_forest_holds_every_beginning_once(seed):
         assert tuple(found.ids[path]) == sequence
         assert found.positions[path].tolist() == list(range(len(sequence)))
     added = [path[n:] for path, n in zip(found.paths, found.shared, strict=True)]
+    assert packing.added(sequences).tolist() == [len(nodes) for nodes in added]
     assert sorted(np.concatenate(added)) == list(range(len(found.ids)))  # each by one sequence
 
 
