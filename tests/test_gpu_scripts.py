@@ -1,0 +1,86 @@
+"""The scripts that a GPU is for, as far as a machine without one can try them."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import make_models  # noqa: E402
+import record_gpu_training  # noqa: E402
+
+from prmlab import tokens  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def test_a_way_that_fails_after_its_trial_gives_way_to_the_next(tmp_path, monkeypatch, capsys):
+    """A lease of minutes has no second run: what was found stays, a hang ends, the next one begins."""
+    speeds = {"gathered": 2, "padded": 1, "block mask": 3}
+
+    def run(command, *, timeout, **_):
+        way = command[command.index("--one") + 1]
+        if way == "padded, compiled":
+            raise record_gpu_training.subprocess.TimeoutExpired(command, timeout)
+        return SimpleNamespace(returncode=0, stderr="", stdout=json.dumps(
+            {"steady tokens_per_s": speeds[way]}))
+
+    fitted, begun = record_gpu_training.fitted, []
+
+    def failing(options, made, way, prm, **more):
+        begun.append(way)
+        if way == "block mask":
+            raise torch.OutOfMemoryError("no room")
+        return fitted(options, made, way, prm, **more)
+
+    monkeypatch.setattr(record_gpu_training.subprocess, "run", run)
+    monkeypatch.setattr(record_gpu_training, "fitted", failing)
+    out = tmp_path / "run.json"
+    monkeypatch.setattr(sys, "argv", ["record_gpu_training.py", "--shape", "tiny", "--steps", "160",
+                                      "--batch-size", "8", "--together", "4", "--device", "cpu",
+                                      "--seconds", "0.0001", "--json", str(out)])
+    assert record_gpu_training.main() == 0
+    found = json.loads(out.read_text())
+    assert begun == ["block mask", "gathered"] and found["way"] == "gathered"
+    assert found["ways"]["block mask"]["error"] == "OutOfMemoryError: no room"
+    assert found["ways"]["padded, compiled"]["error"] == "not done after 180 s"
+    assert found["hardware"]["cuda"] is None or found["last"]["device"] == "cpu"
+    assert 0 < found["share trained on"] < 1 and found["arguments"]["products"] == "torch.float32"
+    assert re.search(r"\d+% of \d+ labelled steps", capsys.readouterr().out)
+    assert not out.with_suffix(".part").exists()
+
+
+def test_the_reason_is_the_error_and_not_the_advice_after_it():
+    said = "Traceback\n  File x\ntorch._inductor.exc.InductorError: no\n\nSet TORCHDYNAMO_VERBOSE=1"
+    assert record_gpu_training.reason(said) == "torch._inductor.exc.InductorError: no"
+    assert record_gpu_training.reason("") == "killed"
+
+
+def test_a_policys_figures_are_asked_where_it_lies():
+    """Its ids were made on the CPU: the first stage of `make models` ended at step 500 on a GPU."""
+    def elsewhere(ids):
+        assert ids.device.type == "meta"
+        return SimpleNamespace(logits=torch.zeros(*ids.shape, 5))
+
+    elsewhere.device = torch.device("meta")
+    found = make_models.greedy_accuracy(elsewhere, tokens.build(), n=1, difficulties=(1,))
+    assert set(found.values()) == {0.0}
+
+
+def test_surprises_are_asked_where_the_model_lies():
+    from lessons import chances
+
+    from prmlab import problems
+
+    def elsewhere(ids):
+        assert ids.device.type == "meta"
+        return SimpleNamespace(logits=torch.zeros(*ids.shape, 400, device="cpu"))
+
+    elsewhere.device = torch.device("meta")
+    made = [problems.solve(p) for p in problems.mix(2, seed=0)]
+    assert len(chances(made, elsewhere, tokens.build())) == 2
