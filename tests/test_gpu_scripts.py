@@ -11,10 +11,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
+import benchmark_training  # noqa: E402
 import make_models  # noqa: E402
 import record_gpu_training  # noqa: E402
 
-from prmlab import tokens  # noqa: E402
+from prmlab import catalog, tokens, traces  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -84,3 +85,36 @@ def test_surprises_are_asked_where_the_model_lies():
     elsewhere.device = torch.device("meta")
     made = [problems.solve(p) for p in problems.mix(2, seed=0)]
     assert len(chances(made, elsewhere, tokens.build())) == 2
+
+
+def test_the_benchmark_says_what_the_first_step_took(tmp_path):
+    """On a GPU that is the compiler's part of the wall time, which counts."""
+    some = traces.read_jsonl(catalog.path("traces/validation.jsonl"))[:16]
+    traces.write_jsonl(tmp_path / "data.jsonl", some)
+    options = SimpleNamespace(way="ours", seed=0, chosen="{}", data=tmp_path / "data.jsonl",
+                              shape="tiny", epochs=2, batch_size=8, device="cpu", precision="no",
+                              clock="wall", threads=1, validate=0)
+    found = benchmark_training.measure(options)
+    assert 0 < found["first_step"] <= found["seconds"] and 0 < found["distinct"] <= 1
+
+
+@pytest.mark.parametrize(("device", "asked"), [
+    ("cpu", {"padded", "ours", "ours apart"}),
+    ("cuda", {"padded", "ours", "ours apart", "ours compiled"}),
+])
+def test_layers_are_compiled_on_a_gpu_only_and_beside_those_that_are_not(
+        tmp_path, monkeypatch, device, asked):
+    ways = []
+
+    def spawn(way, seed, *_):
+        ways.append(way)
+        return {"seconds": 2.0, "tokens_per_s": 9.0, "peak_mb": 1, "first_step": 1.5}
+
+    monkeypatch.setattr(benchmark_training, "spawn", spawn)
+    monkeypatch.setattr(benchmark_training, "sampled", lambda n: [])
+    found = benchmark_training.compare(SimpleNamespace(
+        ways=list(benchmark_training.WAYS), peer_python=None, device=device, problems=1, seeds=1,
+        padded_seeds=1, clock="wall", epochs=1, batch_size=8, shape="tiny", threads=1,
+        precision="no"), tmp_path)
+    assert set(ways) == asked == set(found["summary"])
+    assert "first step 1.5 s" in benchmark_training.table(found)[-1]
