@@ -11,7 +11,7 @@ processes write together, only those due by then are left. Does not know what is
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +36,7 @@ from prmlab import (
 )
 from prmlab.batches import batches
 from prmlab.muon import Muon
-from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
+from prmlab.stepping import LossOf, NoRoom, Stepper, ahead, held_interrupt, seeded
 from prmlab.targets import Example, MakeExample
 from prmlab.traces import Trace
 from prmlab.validating import Validate, Watch
@@ -114,14 +114,13 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     sharded = sharded or sharding.is_sharded(model)
     starting.check(traces, packed, compiled, patience, validate, watch, epochs=epochs,
                    batch_size=batch_size, together=together, checkpoint_every=checkpoint_every,
-                   validate_every=validate_every)
+                   validate_every=validate_every, tokens_at_once=tokens_at_once,
+                   n_traces=n_traces, warmup=warmup, decay=decay)
     lr = starting.rate(lr, optimizer, sharded)
     limit = pretrained.longest(body.config) or math.inf
     encode = encoding.encoder(tokenizer, example, separator, body, limit)
     traces, n_long = encoding.fitting(traces, encode, on_long, tokenizer, separator, limit)
     count = len(traces) if n_traces is None else n_traces
-    if not count:
-        raise ValueError("there are no traces to train on")
     accelerator = starting.accelerator(device)
     rounded = starting.rounding(precision, accelerator.device)
     base = checkpoints.digest(model) if checkpoint else None
@@ -185,7 +184,8 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                 yield record(place.seen, rate=rate, validation=figures)
                 if last:
                     return
-        except (KeyboardInterrupt, GeneratorExit):  # or the caller has left its loop
+        except (KeyboardInterrupt, GeneratorExit, NoRoom) as error:  # or the caller has left its loop
+            whole = whole or isinstance(error, NoRoom) and place.seen["step"] > 0
             if whole and not stepper.sharded:  # else the others would have to be here as well
                 place.save()
             raise
@@ -251,6 +251,7 @@ class _Recorder:
         self._processes, self._n_parameters = accelerator.num_processes, n_parameters
         self._left_out = {"n_skipped": n_skipped, "n_too_long": n_too_long}
         self._before, self._began = seen, time.perf_counter()
+        gauges.begin(self._device)
 
     def __call__(self, seen: dict[str, Any], *, rate: float,
                  validation: dict[str, float] | None = None) -> Record:
@@ -274,7 +275,11 @@ def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, e
     if validate is None or not (last or step % every == 0):
         return None
     model.eval()
-    (figures,) = broadcast_object_list([validate(result)])  # so that all stop at the same step
+    found = validate(result)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"validate must return figures by name, such as {{'f1': 0.9}}, got {found!r}")
+    found = {name: x.item() if hasattr(x, "item") else x for name, x in found.items()}
+    (figures,) = broadcast_object_list([found])  # so that all stop at the same step
     model.train(not last)
     return figures
 

@@ -17,13 +17,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from prmlab import packing
+from prmlab import packing, sharding
 from prmlab.targets import Example
 
 CHUNK = 2**24  # gradients summed over processes in one message
 # (hidden [M, C], targets [M], heads [M]) -> a loss for each target, [M]
 LossOf = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Made = TypeVar("Made")
+
+
+class NoRoom(ValueError):
+    """The device's memory is full; the weights are as they were before the step."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,15 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
         found = torch.zeros(3, dtype=torch.float64, device=self.accelerator.device)
-        for part in ready.parts:
-            found += self._backward(*part)
+        try:
+            for part in ready.parts:
+                found += self._backward(*part)
+        except torch.OutOfMemoryError as error:
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NoRoom(f"the device has no room for step {ready.number} with tokens_at_once="
+                         f"{self.tokens_at_once}; pass a smaller one (train-prm: --tokens-at-once), "
+                         "or let layers run again (prm.model.gradient_checkpointing_enable()). A "
+                         f"run with a checkpoint goes on from here ({error})") from error
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.accelerator.num_processes > 1:
             gradients = _gradients(parameters)
@@ -132,9 +143,12 @@ class Stepper:
             self.optimizer.zero_grad(set_to_none=True)
             raise ValueError(f"the loss of step {ready.number} is {loss}; lower lr, or look at the "
                              f"{ready.size} traces of that batch")
-        for group in self.optimizer.param_groups:
-            if not group.get("muon"):
-                self.accelerator.clip_grad_norm_(group["params"], 1.0)
+        norms = [self.accelerator.clip_grad_norm_(group["params"], 1.0)
+                 for group in self.optimizer.param_groups if not group.get("muon")]
+        if not all(math.isfinite(sharding.whole(norm)) for norm in norms):  # the weights stay good
+            self.optimizer.zero_grad(set_to_none=True)
+            raise ValueError(f"the loss of step {ready.number} is {loss}, and its gradient is no "
+                             f"number; lower lr, or look at the {ready.size} traces of that batch")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return Done(loss, int(computed), int(padding))

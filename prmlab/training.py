@@ -32,6 +32,7 @@ Options of all three:
     separator: the text after every step; the reward model keeps it.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,8 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
     Source: Lightman et al. 2023, arXiv:2305.20050, section 2.6; soft labels as in Wang et al. 2023
     (Math-Shepherd), arXiv:2312.08935, section 3.3.
     """
+    if not 0 <= orm_weight < math.inf:
+        raise ValueError(f"orm_weight must be a number of 0 or more, got {orm_weight!r}")
     prm, traces = _begun(PRM, base, seed, options), list(traces)
 
     def targets_of(trace: Trace) -> list[float | None]:
