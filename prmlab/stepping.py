@@ -127,13 +127,15 @@ class Stepper:
         found = torch.zeros(3, dtype=torch.float64, device=self.accelerator.device)
         try:
             for part in ready.parts:
-                found += self._backward(*part)
+                found[0] += self._backward(*part)
         except torch.OutOfMemoryError as error:
             self.optimizer.zero_grad(set_to_none=True)
             raise NoRoom(f"the device has no room for step {ready.number} with tokens_at_once="
                          f"{self.tokens_at_once}; pass a smaller one (train-prm: --tokens-at-once), "
                          "or let layers run again (prm.model.gradient_checkpointing_enable()). A "
                          f"run with a checkpoint goes on from here ({error})") from error
+        for i, name in ((1, "computed"), (2, "padding")):  # a number is no copy to wait for
+            found[i] += sum(getattr(rows, name) for rows, *_ in ready.parts)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.accelerator.num_processes > 1:
             gradients = _gradients(parameters)
@@ -161,8 +163,7 @@ class Stepper:
         with self.running(), rows.hidden(self.body, under=rounding) as hidden:
             loss = (weights * self.loss_of(hidden, targets, heads)).sum()
             self.accelerator.backward(loss)
-        counts = torch.tensor([rows.computed, rows.padding], dtype=torch.float64)
-        return torch.cat([loss.detach().double()[None], counts.to(where, non_blocking=True)])
+        return loss.detach().double()
 
 
 def ahead(items: Iterator[Made], make: Callable[[Made], Any], *, background: bool

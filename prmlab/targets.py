@@ -61,7 +61,7 @@ def step_targets(labels: Sequence[float | None], *, label_kind: str = "hard",
                 label not in (-1, 0, 1) or isinstance(label, bool | np.bool)):
             raise ValueError(f"label of step {i} must be -1, 0, 1 or None, got {label!r}; for "
                              "probabilities and for True and False (0 is neutral here) pass "
-                             'label_kind="soft"')
+                             'label_kind="soft" (train-prm: --label-kind soft)')
         if label is not None and label_kind == "soft" and not 0 <= label <= 1:
             raise ValueError(f"label of step {i} must be a probability, got {label!r}; for "
                              '+1 / 0 / -1 pass label_kind="hard"')

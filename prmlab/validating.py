@@ -26,8 +26,11 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     Traces that are too long for the PRM are left out and counted as "too long".
 
     Raises:
-        ValueError: naming the trace, if one has no labels or no steps.
+        ValueError: naming the trace, if one has no labels or no steps; if there are none.
     """
+    if not held_out:
+        raise ValueError("there are no held-out traces to measure on; give some, or leave validation "
+                         "out")
     for i, trace in enumerate(held_out):
         if not trace.labels:
             what = "steps" if trace.labels is not None else "labels"

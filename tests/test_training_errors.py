@@ -216,3 +216,46 @@ def test_a_full_disk_at_the_end_is_one_sentence(fresh, traces, tmp_path, monkeyp
     said = capsys.readouterr().err
     assert code == 2 and "prmlab: the model cannot be written to out" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("gpu", 'device must be "cpu" or "cuda", got \'gpu\''),
+    ("cuda", "device 'cuda' is not at hand here"),
+])
+def test_a_device_that_is_not_there_is_one_sentence(name, message, tmp_path, traces, monkeypatch,
+                                                    capsys):
+    """Of score and evaluate, which ended with torch's traceback."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    write_jsonl(tmp_path / "data.jsonl", traces)
+    for command in ("score", "evaluate"):
+        assert __main__.main([command, str(tmp_path / "data.jsonl"), "--device", name]) == 2
+        assert f"prmlab: {message}" in capsys.readouterr().err
+
+
+def test_an_empty_validation_file_is_told_before_the_first_step(tmp_path, traces, capsys):
+    write_jsonl(tmp_path / "data.jsonl", traces)
+    (tmp_path / "none.jsonl").write_text("")
+    assert __main__.main(["train-prm", str(tmp_path / "data.jsonl"), "--base", "verifier-base",
+                          "--out", str(tmp_path / "out"), "--device", "cpu", "--validation",
+                          str(tmp_path / "none.jsonl")]) == 2
+    said = capsys.readouterr()
+    assert "prmlab: there are no held-out traces" in said.err and "step" not in said.out
+
+
+def test_class_weights_that_are_no_numbers(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["train-prm", "x", "--base", "y", "--out", "z", "--class-weight", "a,b"])
+    assert "two numbers for wrong and right steps such as 3,1; got 'a,b'" in capsys.readouterr().err
+
+
+def test_the_command_watches_another_figure(tmp_path, traces, capsys):
+    """Held-out traces of one kind have no F1, and there was no other to choose."""
+    write_jsonl(tmp_path / "data.jsonl", traces)
+    write_jsonl(tmp_path / "right.jsonl", traces[::3])
+    command = ["train-prm", str(tmp_path / "data.jsonl"), "--base", "verifier-base", "--out",
+               str(tmp_path / "out"), "--device", "cpu", "--lr", "0", "--validate-every", "1",
+               "--batch-size", "9", "--patience", "2", "--validation", str(tmp_path / "right.jsonl")]
+    assert __main__.main(command) == 2
+    assert "'f1' is not a number on these" in capsys.readouterr().err
+    assert __main__.main([*command, "--watch", "loss"]) == 0
+    assert "step 3 of 4" in (said := capsys.readouterr().out) and "stopped: no better" in said
