@@ -193,6 +193,13 @@ def _checked(make_example: MakeExample) -> MakeExample:
         if not all(0 <= y <= 1 for y in made.targets):
             raise ValueError("targets of make_example must be probabilities of right, got "
                              f"{made.targets} for a trace of problem {trace.problem.id!r}")
+        sizes = {len(made.at), len(made.targets), len(made.weights or made.at),
+                 len(made.heads or made.at)}
+        if len(sizes) > 1 or not all(0 <= at < len(made.ids) for at in made.at):
+            raise ValueError("make_example must give as many targets (weights, heads) as positions, "
+                             f"each from 0 to {len(made.ids) - 1}; got positions {made.at} and "
+                             f"{len(made.targets)} targets for a trace of problem "
+                             f"{trace.problem.id!r}")
         return made
 
     return example

@@ -259,3 +259,14 @@ def test_the_command_watches_another_figure(tmp_path, traces, capsys):
     assert "'f1' is not a number on these" in capsys.readouterr().err
     assert __main__.main([*command, "--watch", "loss"]) == 0
     assert "step 3 of 4" in (said := capsys.readouterr().out) and "stopped: no better" in said
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("at", [lambda n: (n,), lambda n: (-1,), lambda n: (n - 2, n - 1)])
+def test_a_position_outside_the_trace_is_told(fresh, traces, at, packed):
+    """In padded rows the next position belongs to another trace, and was learned from."""
+    def example(trace, encoded):
+        return training.Example(encoded.ids, at(len(encoded.ids)), (min(trace.labels) / 2 + 0.5,))
+
+    with pytest.raises(ValueError, match="as many targets .* as positions, each from 0 to"):
+        trained(fresh(), traces, make_example=example, packed=packed)
