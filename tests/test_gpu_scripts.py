@@ -118,3 +118,20 @@ def test_layers_are_compiled_on_a_gpu_only_and_beside_those_that_are_not(
         precision="no"), tmp_path)
     assert set(ways) == asked == set(found["summary"])
     assert "first step 1.5 s" in benchmark_training.table(found)[-1]
+
+
+@pytest.mark.parametrize(("device", "calls"), [("cpu", 6), ("cuda", 7)])
+def test_the_peer_is_tried_warm_and_in_sizes_that_fit(monkeypatch, device, calls):
+    seen = []
+
+    def train_trl(prm, data, options, *, size, sampling):
+        seen.append((size, sampling))
+        if size == 128:
+            raise torch.OutOfMemoryError("full")
+        return {"seconds": 9.0 if len(seen) == 1 else 1 / size}
+
+    monkeypatch.setattr(benchmark_training, "train_trl", train_trl)
+    monkeypatch.setattr(benchmark_training, "fresh", lambda options: None)
+    tried = benchmark_training.tuned_trl([], SimpleNamespace(device=device, batch_size=128, trial=8))
+    assert len(seen) == calls and {row["size"] for row in tried} == {8, 32} and len(tried) == 4
+    assert tried[0]["size"] == 32 and (device == "cpu" or max(t["seconds"] for t in tried) < 1)
