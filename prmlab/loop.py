@@ -6,13 +6,14 @@ safetensors and JSON, no pickles: model, optimizer, position. Resuming replays t
 which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
 weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of its own). Ctrl-C
 waits for the step to end and leaves a checkpoint; of a sharded model (`sharding`), which all
-processes write together, only those due by then are left. Does not know what is learned.
+processes write together, only those due by then are left. So does an error that leaves the weights
+whole: a device without room, a validation that fails. Does not know what is learned.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -162,6 +163,12 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
     with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
               unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
         try:
+            if place.seen.get("owed"):  # a validation that failed when it was due
+                figures = validated(place.seen["step"])
+                last = place.judge(figures, last=place.seen["step"] == record.n_steps)
+                yield record(place.seen, rate=rate_of(place.seen["step"] - 1), validation=figures)
+                if last:
+                    return
             for (step, batch), ready in ahead(
                     enumerate(ordered, start=place.seen["step"]),
                     lambda pair: stepper.prepare(pair[1], pair[0]),
@@ -172,7 +179,8 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                     with seeded(accelerator.device, seed, step, accelerator.process_index):
                         done = stepper.step(ready, rate)
                     last = place.add(batch, done) == record.n_steps
-                    figures = validated(step + 1)
+                    with place.owing(not stepper.sharded):
+                        figures = validated(step + 1)
                     if figures is not None:
                         last = place.judge(figures, last=last)
                     whole = True
@@ -213,7 +221,21 @@ class _Place:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.seen["stopped"] or self.seen["step"] == self._settings["n_steps"]
+        done = self.seen["stopped"] or self.seen["step"] == self._settings["n_steps"]
+        return done and not self.seen.get("owed")
+
+    @contextmanager
+    def owing(self, saves: bool) -> Iterator[None]:
+        """Within, an error (or a second Ctrl-C) leaves a checkpoint of this step, whose validation is then due."""
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            self.seen = self.seen | {"owed": True}
+            if self._folder and saves:
+                self.save()
+                error.add_note(f"Step {self.seen['step']} is kept in {self._folder}; the run goes on "
+                               "from there with this validation.")
+            raise
 
     def add(self, batch: Sequence[Example], done: Any) -> int:
         """One step more; how many there were now."""
@@ -226,6 +248,7 @@ class _Place:
 
     def judge(self, figures: dict[str, float], *, last: bool) -> bool:
         """Whether a validation ends the run; if it ends, the best weights are put back."""
+        self.seen = {name: value for name, value in self.seen.items() if name != "owed"}
         if self._watch:
             stop = self._watch.see(self.seen["step"], figures, self._model)
             self.seen = self.seen | {"watch": self._watch.state, "stopped": stop and not last}

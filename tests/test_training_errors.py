@@ -270,3 +270,29 @@ def test_a_position_outside_the_trace_is_told(fresh, traces, at, packed):
 
     with pytest.raises(ValueError, match="as many targets .* as positions, each from 0 to"):
         trained(fresh(), traces, make_example=example, packed=packed)
+
+
+@pytest.mark.parametrize("failing", [2, 4, 6])
+def test_a_validation_that_fails_costs_no_step(fresh, traces, tmp_path, failing):
+    """It is due again when the run goes on, which ends as if nothing had been; 6 is the last step."""
+    def run(prm, fails, **options):
+        def validate(model):
+            if fails and len(losses) + 1 == failing:
+                raise RuntimeError("out of memory")
+            return {"loss": float(flat(model).square().mean())}
+
+        losses = []
+        for record in training.fit_prm(traces, base=prm, device="cpu", batch_size=6, warmup=1, lr=1e-3,
+                                       optimizer=muon.adamw, validate=validate, validate_every=2,
+                                       patience=5, watch="loss", **options):
+            losses.append((record.step, record.loss, record.validation))
+        return losses
+
+    whole = fresh()
+    wanted = run(whole, False)
+    with pytest.raises(RuntimeError, match="out of memory") as told:
+        run(fresh(), True, checkpoint=tmp_path)
+    assert f"Step {failing} is kept in" in told.value.__notes__[0]
+    again = fresh()
+    assert run(again, False, checkpoint=tmp_path) == wanted[failing - 1:]
+    assert torch.equal(flat(again), flat(whole))
