@@ -24,6 +24,8 @@ tokenizing, the others' with it); memory is the process's peak, or the GPU's.
     --shape 100m      106 M parameters in SmolLM2-135M's shape, of which verifier-base's are a part
                       that computes what it did (`grown`)
     --precision bf16  products in bfloat16, of all ways
+    --device cuda     on a GPU; batches must be large there, as in: --shape 100m --precision bf16
+                      --batch-size 512 --rows 128 --problems 2048 --epochs 1 --trial 1024 --seeds 3
 """
 
 import argparse
@@ -349,6 +351,8 @@ def main() -> int:
         return 0
     if "ours" not in options.ways:
         parser.error("--ways must hold ours, with which the others are compared")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         found = compare(options, Path(folder))
     print("\n".join(table(found)))

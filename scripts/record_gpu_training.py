@@ -241,6 +241,7 @@ def main() -> int:
         print(json.dumps(trial(options)))
         return 0
     options.json = options.json or ROOT / "data/runs/gpu_training.json"
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(options.device),
              **record(options)}
     options.json.write_text(json.dumps(found, indent=1, default=str) + "\n")

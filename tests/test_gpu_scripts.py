@@ -41,7 +41,7 @@ def test_a_way_that_fails_after_its_trial_gives_way_to_the_next(tmp_path, monkey
 
     monkeypatch.setattr(record_gpu_training.subprocess, "run", run)
     monkeypatch.setattr(record_gpu_training, "fitted", failing)
-    out = tmp_path / "run.json"
+    out = tmp_path / "not there yet" / "run.json"
     monkeypatch.setattr(sys, "argv", ["record_gpu_training.py", "--shape", "tiny", "--steps", "160",
                                       "--batch-size", "8", "--together", "4", "--device", "cpu",
                                       "--seconds", "0.0001", "--json", str(out)])
