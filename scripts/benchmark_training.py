@@ -25,7 +25,8 @@ tokenizing, the others' with it); memory is the process's peak, or the GPU's.
                       that computes what it did (`grown`)
     --precision bf16  products in bfloat16, of all ways
     --device cuda     on a GPU; batches must be large there, as in: --shape 100m --precision bf16
-                      --batch-size 512 --rows 128 --problems 2048 --epochs 1 --trial 1024 --seeds 3
+                      --batch-size 512 --rows 128 --epochs 1 --trial 1024 --seeds 3 --data FILE,
+                      where elsewhere --sample FILE --problems 2048 has written it
 """
 
 import argparse
@@ -251,7 +252,9 @@ def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: 
             "trial", "device", "precision")}
     part = options.json.with_suffix(".part") if options.json else None
     known = [json.loads(line) for line in part.open()] if part and part.exists() else []
-    if found := next((row["found"] for row in known if row["given"] == given), None):
+    of = str(options.data or "")  # whose traces; none are named where they follow from the seed
+    if found := next((row["found"] for row in known
+                      if row["given"] == given and row.get("data", "") == of), None):
         return found
     python = options.peer_python if way == "trl" else sys.executable
     done = subprocess.run([python, __file__, "--data", data, *(
@@ -261,14 +264,16 @@ def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: 
     print(way, json.dumps(found), file=sys.stderr, flush=True)
     if part:
         with part.open("a") as file:
-            file.write(json.dumps({"given": given, "found": found}) + "\n")
+            file.write(json.dumps({"given": given, "data": of, "found": found}) + "\n")
     return found
 
 
 def compare(options: argparse.Namespace, folder: Path) -> dict:
     """All ways, seed by seed: one after the other, or by the processor's clock two at once."""
-    data, made = folder / "data.jsonl", sampled(options.problems)
-    traces.write_jsonl(data, made)
+    data = options.data or folder / "data.jsonl"
+    made = traces.read_jsonl(data) if options.data else sampled(options.problems)
+    if not options.data:
+        traces.write_jsonl(data, made)
     absent = {"trl": not options.peer_python, "ours compiled": options.device == "cpu"}
     ways = [way for way in options.ways if not absent.get(way)]
     tuned = spawn("trl", 0, {}, options, data) if "trl" in ways else {"chosen": {}}
@@ -343,9 +348,15 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write what was found there, too; until all "
                         "is done each training lies in a .part file beside it, from which a run "
                         "that was cut off goes on")
-    for hidden, kind in (("way", str), ("data", Path), ("seed", int), ("chosen", str)):
+    parser.add_argument("--data", type=Path, help="train on these labelled traces instead of sampling "
+                        "some, which takes a CPU a minute for 400 problems")
+    parser.add_argument("--sample", type=Path, help="sample the traces into this file, and stop")
+    for hidden, kind in (("way", str), ("seed", int), ("chosen", str)):
         parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.sample:
+        print(traces.write_jsonl(options.sample, sampled(options.problems)), "traces written")
+        return 0
     if options.way:
         print(json.dumps(measure(options)))
         return 0

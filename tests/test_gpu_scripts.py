@@ -115,7 +115,7 @@ def test_layers_are_compiled_on_a_gpu_only_and_beside_those_that_are_not(
     found = benchmark_training.compare(SimpleNamespace(
         ways=list(benchmark_training.WAYS), peer_python=None, device=device, problems=1, seeds=1,
         padded_seeds=1, clock="wall", epochs=1, batch_size=8, shape="tiny", threads=1,
-        precision="no"), tmp_path)
+        precision="no", data=None), tmp_path)
     assert set(ways) == asked == set(found["summary"])
     assert "first step 1.5 s" in benchmark_training.table(found)[-1]
 
@@ -135,3 +135,36 @@ def test_the_peer_is_tried_warm_and_in_sizes_that_fit(monkeypatch, device, calls
     tried = benchmark_training.tuned_trl([], SimpleNamespace(device=device, batch_size=128, trial=8))
     assert len(seen) == calls and {row["size"] for row in tried} == {8, 32} and len(tried) == 4
     assert tried[0]["size"] == 32 and (device == "cpu" or max(t["seconds"] for t in tried) < 1)
+
+
+def test_traces_can_be_sampled_where_time_is_cheap(tmp_path, monkeypatch):
+    """A lease's minutes are for training: sampling 16,000 traces takes a CPU five of them."""
+    some = traces.read_jsonl(catalog.path("traces/validation.jsonl"))[:3]
+    monkeypatch.setattr(benchmark_training, "sampled", lambda n: some[:n])
+    monkeypatch.setattr(sys, "argv", ["benchmark_training.py", "--sample", str(tmp_path / "t.jsonl"),
+                                      "--problems", "3"])
+    assert benchmark_training.main() == 0
+    monkeypatch.setattr(benchmark_training, "sampled", None)  # not asked again
+    monkeypatch.setattr(benchmark_training, "spawn", lambda *_: {
+        "seconds": 2.0, "tokens_per_s": 9.0, "peak_mb": 1})
+    found = benchmark_training.compare(SimpleNamespace(
+        ways=["ours"], peer_python=None, device="cpu", data=tmp_path / "t.jsonl", seeds=1,
+        padded_seeds=1, clock="wall", epochs=1, batch_size=2, shape="tiny", threads=1,
+        precision="no"), tmp_path)
+    assert (found["traces"], found["steps"]) == (3, 2)
+
+
+def test_what_was_found_with_other_traces_is_not_taken_for_these(tmp_path, monkeypatch):
+    runs = []
+
+    def run(command, **_):
+        runs.append(command)
+        return SimpleNamespace(stdout=json.dumps({"seconds": len(runs)}))
+
+    monkeypatch.setattr(benchmark_training.subprocess, "run", run)
+    given = dict.fromkeys(("shape", "problems", "epochs", "threads", "batch_size", "rows", "clock",
+                           "validate", "trial", "device", "precision", "peer_python"), 1)
+    found = [benchmark_training.spawn("ours", 0, {}, SimpleNamespace(
+        **given, json=tmp_path / "x.json", data=data), tmp_path / "made.jsonl")["seconds"]
+        for data in (None, None, Path("a"), Path("a"), Path("b"))]
+    assert found == [1, 1, 2, 2, 3]
