@@ -139,7 +139,7 @@ def train_prm(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the work
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
-             "checkpoint_every", "validate_every", "patience", "tokens_at_once", "packed", "compiled",
+             "checkpoint_every", "validate_every", "patience", "watch", "tokens_at_once", "packed", "compiled",
              "sharded")
     records = training.fit_prm(
         traces.read_jsonl(args.data), base=args.base, neutral=neutral, validate=validate,
@@ -179,7 +179,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--checkpoint", type=Path, help="folder to resume from and to write to")
     add("--checkpoint-every", type=_count, default=200, help="steps (%(default)s)")
     add("--validate-every", type=_count, default=200, help="steps (%(default)s)")
-    add("--patience", type=_count, help="stop after so many validations without a better F1")
+    add("--patience", type=_count, help="stop after so many validations without a better one")
+    add("--watch", choices=("f1", "auroc", "loss"), default="f1", help="better in which figure")
     add("--tokens-at-once", type=_count, help="a larger batch is run in parts: less memory")
     add("--precision", choices=("no", "bf16"), help="bf16 on a GPU by default")
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
@@ -301,7 +302,11 @@ def _count(text: str) -> int:
 
 
 def _weights(text: str) -> str | tuple[float, ...]:
-    return text if text == "balanced" else tuple(float(x) for x in text.split(","))
+    try:
+        return text if text == "balanced" else tuple(float(x) for x in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError('must be balanced, or two numbers for wrong and right steps '
+                                         f"such as 3,1; got {text!r}") from None
 
 
 def _line(record: Any) -> str:

@@ -14,9 +14,10 @@ class _TooLong(ValueError):
     """A trace is longer than the model's limit."""
 
 
-def _bound(trace: Trace) -> int:
+def _bound(trace: Trace, separator: str) -> int:
     """At least as many ids as the trace has: a tokenizer makes none of less than a byte."""
-    return sum(len(s.encode(errors="replace")) + 8 for s in (trace.problem.text, *trace.steps))
+    more = len(separator.encode(errors="replace")) + 8
+    return sum(len(s.encode(errors="replace")) + more for s in (trace.problem.text, *trace.steps))
 
 
 def encoder(tokenizer: PreTrainedTokenizerBase, example: MakeExample, separator: str,
@@ -53,9 +54,11 @@ def fitting(traces: Iterable[Trace], encode: Callable, on_long: str,
     """
     if on_long not in ("error", "skip"):
         raise ValueError(f'on_long must be "error" or "skip", got {on_long!r}')
+    if isinstance(traces, Sequence) and not traces:
+        raise ValueError("there are no traces to train on")
     if on_long == "error":
         for trace in traces if isinstance(traces, Sequence) else ():
-            if _bound(trace) > limit and len(
+            if _bound(trace, separator) > limit and len(
                     tokens.encode(tokenizer, trace, separator=separator).ids) > limit:
                 encode([trace])
         return traces, 0
@@ -69,14 +72,24 @@ def fitting(traces: Iterable[Trace], encode: Callable, on_long: str,
         except _TooLong:
             continue
         kept.append(trace)
+    if not kept:
+        raise ValueError(f"none of the {len(traces)} traces is within the model's limit of {limit} ids; "
+                         "begin with a model for longer ones")
     return kept, len(traces) - len(kept)
 
 
 def digest(traces: Iterable[Trace], encode: Callable) -> str | None:
-    """Names the traces and what the first of them teach; None where they can be read only once."""
+    """Names the traces and what the first of them teach, and those with labels that these lack; None
+    where they can be read only once."""
     if not isinstance(traces, Sequence):
         return None
-    found = hashlib.sha256(repr(encode(traces[:64])).encode())
+    telling = list(traces[:64])
+    labels = {y for t in telling for y in t.labels or ()}
+    for t in traces[64:]:
+        if len(telling) < 128 and not labels.issuperset(t.labels or ()):
+            telling.append(t)
+            labels.update(t.labels)
+    found = hashlib.sha256(repr(encode(telling)).encode())
     for t in traces:
         found.update(repr((t.problem.text, t.problem.answer, t.steps, t.labels)).encode())
     return found.hexdigest()[:16]

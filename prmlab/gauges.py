@@ -6,13 +6,19 @@ import re
 import torch
 
 # Dense bf16 products without sparsity, FLOP/s, from the makers' data sheets.
-PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12,
+PEAKS = {"B200": 2250e12, "H200 NVL": 835e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12,
          "GH200": 989e12, "A100": 312e12, "L40S": 362e12, "L40": 181e12, "A10G": 70e12,
          "A10": 125e12, "L4": 121e12}
 
 
+def begin(device: torch.device) -> None:
+    """From here on `memory_mb` is asked for: what ran before on the device does not count."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def memory_mb(device: torch.device) -> float:
-    """The device's peak so far, or on a CPU the process's resident memory; NaN if unknown."""
+    """The device's peak since `begin`, or on a CPU the process's resident memory; NaN if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:
@@ -23,12 +29,14 @@ def memory_mb(device: torch.device) -> float:
 
 
 def peak_of(name: str) -> float | None:
-    """The bf16 peak of a device by its name, FLOP/s; None if it is not known.
+    """The bf16 peak of a device by its name, FLOP/s; None if it is not known, or a part of a device.
 
     Example:
         >>> peak_of("NVIDIA H100 80GB HBM3"), peak_of("AMD EPYC")
         (989000000000000.0, None)
     """
+    if re.search(r"\bMIG\b", name):
+        return None
     return next((peak for words, peak in PEAKS.items() if re.search(rf"\b{words}\b", name)), None)
 
 

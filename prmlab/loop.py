@@ -6,13 +6,14 @@ safetensors and JSON, no pickles: model, optimizer, position. Resuming replays t
 which follows from the seed alone (and so does dropout), so an interrupted run ends at the same
 weights (on one machine's CPU to the bit; a GPU adds up gradients in an order of its own). Ctrl-C
 waits for the step to end and leaves a checkpoint; of a sharded model (`sharding`), which all
-processes write together, only those due by then are left. Does not know what is learned.
+processes write together, only those due by then are left. So does an error that leaves the weights
+whole: a device without room, a validation that fails. Does not know what is learned.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -36,7 +37,7 @@ from prmlab import (
 )
 from prmlab.batches import batches
 from prmlab.muon import Muon
-from prmlab.stepping import LossOf, Stepper, ahead, held_interrupt, seeded
+from prmlab.stepping import LossOf, NoRoom, Stepper, ahead, held_interrupt, seeded
 from prmlab.targets import Example, MakeExample
 from prmlab.traces import Trace
 from prmlab.validating import Validate, Watch
@@ -114,14 +115,13 @@ def run(model: torch.nn.Module, body: PreTrainedModel, tokenizer: PreTrainedToke
     sharded = sharded or sharding.is_sharded(model)
     starting.check(traces, packed, compiled, patience, validate, watch, epochs=epochs,
                    batch_size=batch_size, together=together, checkpoint_every=checkpoint_every,
-                   validate_every=validate_every)
+                   validate_every=validate_every, tokens_at_once=tokens_at_once,
+                   n_traces=n_traces, warmup=warmup, decay=decay)
     lr = starting.rate(lr, optimizer, sharded)
     limit = pretrained.longest(body.config) or math.inf
     encode = encoding.encoder(tokenizer, example, separator, body, limit)
     traces, n_long = encoding.fitting(traces, encode, on_long, tokenizer, separator, limit)
     count = len(traces) if n_traces is None else n_traces
-    if not count:
-        raise ValueError("there are no traces to train on")
     accelerator = starting.accelerator(device)
     rounded = starting.rounding(precision, accelerator.device)
     base = checkpoints.digest(model) if checkpoint else None
@@ -163,6 +163,12 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
     with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
               unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
         try:
+            if place.seen.get("owed"):  # a validation that failed when it was due
+                figures = validated(place.seen["step"])
+                last = place.judge(figures, last=place.seen["step"] == record.n_steps)
+                yield record(place.seen, rate=rate_of(place.seen["step"] - 1), validation=figures)
+                if last:
+                    return
             for (step, batch), ready in ahead(
                     enumerate(ordered, start=place.seen["step"]),
                     lambda pair: stepper.prepare(pair[1], pair[0]),
@@ -173,7 +179,8 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                     with seeded(accelerator.device, seed, step, accelerator.process_index):
                         done = stepper.step(ready, rate)
                     last = place.add(batch, done) == record.n_steps
-                    figures = validated(step + 1)
+                    with place.owing(not stepper.sharded):
+                        figures = validated(step + 1)
                     if figures is not None:
                         last = place.judge(figures, last=last)
                     whole = True
@@ -185,7 +192,8 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                 yield record(place.seen, rate=rate, validation=figures)
                 if last:
                     return
-        except (KeyboardInterrupt, GeneratorExit):  # or the caller has left its loop
+        except (KeyboardInterrupt, GeneratorExit, NoRoom) as error:  # or the caller has left its loop
+            whole = whole or isinstance(error, NoRoom) and place.seen["step"] > 0
             if whole and not stepper.sharded:  # else the others would have to be here as well
                 place.save()
             raise
@@ -213,7 +221,21 @@ class _Place:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.seen["stopped"] or self.seen["step"] == self._settings["n_steps"]
+        done = self.seen["stopped"] or self.seen["step"] == self._settings["n_steps"]
+        return done and not self.seen.get("owed")
+
+    @contextmanager
+    def owing(self, saves: bool) -> Iterator[None]:
+        """Within, an error (or a second Ctrl-C) leaves a checkpoint of this step, whose validation is then due."""
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            self.seen = self.seen | {"owed": True}
+            if self._folder and saves:
+                self.save()
+                error.add_note(f"Step {self.seen['step']} is kept in {self._folder}; the run goes on "
+                               "from there with this validation.")
+            raise
 
     def add(self, batch: Sequence[Example], done: Any) -> int:
         """One step more; how many there were now."""
@@ -226,6 +248,7 @@ class _Place:
 
     def judge(self, figures: dict[str, float], *, last: bool) -> bool:
         """Whether a validation ends the run; if it ends, the best weights are put back."""
+        self.seen = {name: value for name, value in self.seen.items() if name != "owed"}
         if self._watch:
             stop = self._watch.see(self.seen["step"], figures, self._model)
             self.seen = self.seen | {"watch": self._watch.state, "stopped": stop and not last}
@@ -251,6 +274,7 @@ class _Recorder:
         self._processes, self._n_parameters = accelerator.num_processes, n_parameters
         self._left_out = {"n_skipped": n_skipped, "n_too_long": n_too_long}
         self._before, self._began = seen, time.perf_counter()
+        gauges.begin(self._device)
 
     def __call__(self, seen: dict[str, Any], *, rate: float,
                  validation: dict[str, float] | None = None) -> Record:
@@ -274,7 +298,11 @@ def _validated(model: torch.nn.Module, result: Any, validate: Validate | None, e
     if validate is None or not (last or step % every == 0):
         return None
     model.eval()
-    (figures,) = broadcast_object_list([validate(result)])  # so that all stop at the same step
+    found = validate(result)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"validate must return figures by name, such as {{'f1': 0.9}}, got {found!r}")
+    found = {name: x.item() if hasattr(x, "item") else x for name, x in found.items()}
+    (figures,) = broadcast_object_list([found])  # so that all stop at the same step
     model.train(not last)
     return figures
 

@@ -133,8 +133,14 @@ def _opened_gguf(file: Path, kind: str, device: str | None
     return model.to(_device(device)).eval(), tokenizer
 
 
-def _device(name: str | None) -> str:
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+def _device(name: str | None) -> torch.device:
+    try:
+        found = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f'device must be "cpu" or "cuda", got {name!r}') from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f'device {name!r} is not at hand here; leave it out, or pass "cpu"')
+    return found
 
 
 def _weight_files(where: Path | str) -> list[str]:

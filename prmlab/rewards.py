@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -121,13 +122,20 @@ class _Trained(Verifier):
 
         Separator and length limit are stored in the config under `prmlab`. Of a sharded model, all
         processes call this and the first writes.
+
+        Raises:
+            OSError: if it cannot be written, as on a full disk.
         """
         self.model.config.prmlab = {"separator": self.separator, "max_length": self.max_length}
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with pretrained.no_bars():
-            wrote = sharding.save(self.model, folder)
-        if wrote:
-            self.tokenizer.save_pretrained(fspath(folder))
+        try:
+            with pretrained.no_bars():
+                wrote = sharding.save(self.model, folder)
+            if wrote:
+                self.tokenizer.save_pretrained(fspath(folder))
+        except (OSError, SafetensorError) as error:
+            raise OSError(f"the model cannot be written to {folder} ({error}); make room there, or "
+                          "save it elsewhere") from error
 
     def encode(self, traces: Sequence[Trace]) -> list[tokens.Encoded]:
         """The traces as the model reads them; the layout is `tokens.encode`'s."""

@@ -7,35 +7,45 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from numbers import Integral
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import GradientAccumulationPlugin
 from transformers import PreTrainedModel
 
 from prmlab import block_masks, packing, sharding
 from prmlab.muon import Muon
 from prmlab.traces import Trace
-from prmlab.validating import Validate, direction
+from prmlab.validating import Validate, direction, measurable
 
 
 def check(traces: Iterable[Trace], packed: bool | str, compiled: bool, patience: int | None,
-          validate: Validate | None, watch: str, **counts: int) -> None:
+          validate: Validate | None, watch: str, *, n_traces: int | None = None,
+          warmup: int = 0, decay: float = 0.0, **counts: int | None) -> None:
     """ValueError for options that do not fit each other, or counts below 1."""
-    for name, number in counts.items():
-        if number < 1:
-            raise ValueError(f"{name} must be 1 or more, got {number!r}")
+    for name, number in (counts | {"patience": patience or None, "n_traces": n_traces}).items():
+        if number is not None and (not isinstance(number, Integral) or number < 1):
+            raise ValueError(f"{name} must be a whole number of 1 or more, got {number!r}")
+    if not 0 <= decay <= 1 or not warmup >= 0:
+        raise ValueError("warmup must be a number of steps, 0 or more, and decay a share of them, "
+                         f"from 0 to 1; got {warmup!r} and {decay!r}")
     if patience and validate is None:
         raise ValueError("patience needs validate, a function whose figures say when to stop; "
                          "pass for example validate=step_figures(held_out)")
     if patience:
         direction(watch)
+        measurable(watch, getattr(validate, "never", ()))
     if compiled and packed is True:
         raise ValueError('compiled needs packed="flex" or packed=False: gathered tokens make '
                          "another graph for every batch")
     if counts["epochs"] > 1 and not isinstance(traces, Sequence):
         raise ValueError(f"{counts['epochs']} epochs need a sequence of traces: an iterable is "
                          "read once")
+    if isinstance(traces, Sequence) and (n_traces or 0) > len(traces):
+        raise ValueError(f"n_traces is {n_traces}, and there are {len(traces)} traces; leave it out "
+                         "for a sequence")
 
 
 def rate(lr: float | None, optimizer: Callable, sharded: bool) -> float:
@@ -101,7 +111,9 @@ def accelerator(device: str | None) -> Accelerator:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         # Accelerate keeps the first device for the whole process; a notebook may use two.
         AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=not on_gpu, mixed_precision="no")  # autocast is the stepper's
+    # Autocast and parts of a batch are the stepper's: what the environment says of them does not count.
+    return Accelerator(cpu=not on_gpu, mixed_precision="no",
+                       gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1))
 
 
 def rounding(precision: str | None, device: torch.device) -> torch.dtype | None:
@@ -117,7 +129,11 @@ def rows(packed: bool | str, body: PreTrainedModel) -> Callable:
     if packed not in (True, False, "flex"):
         raise ValueError(f'packed must be True, False or "flex", got {packed!r}')
     if packed == "flex":
-        packing.check(body, block_masks.Masked)
+        try:
+            packing.check(body, block_masks.Masked)
+        except ValueError as error:
+            raise ValueError(f'packed="flex": {error}; leave packed at True, which takes what the '
+                             "model can do") from None
         return block_masks.Masked
     if not packed:
         return packing.Rows

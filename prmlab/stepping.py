@@ -17,13 +17,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from prmlab import packing
+from prmlab import packing, sharding
 from prmlab.targets import Example
 
 CHUNK = 2**24  # gradients summed over processes in one message
 # (hidden [M, C], targets [M], heads [M]) -> a loss for each target, [M]
 LossOf = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Made = TypeVar("Made")
+
+
+class NoRoom(ValueError):
+    """The device's memory is full; the weights are as they were before the step."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,17 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
         found = torch.zeros(3, dtype=torch.float64, device=self.accelerator.device)
-        for part in ready.parts:
-            found += self._backward(*part)
+        try:
+            for part in ready.parts:
+                found[0] += self._backward(*part)
+        except torch.OutOfMemoryError as error:
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NoRoom(f"the device has no room for step {ready.number} with tokens_at_once="
+                         f"{self.tokens_at_once}; pass a smaller one (train-prm: --tokens-at-once), "
+                         "or let layers run again (prm.model.gradient_checkpointing_enable()). A "
+                         f"run with a checkpoint goes on from here ({error})") from error
+        for i, name in ((1, "computed"), (2, "padding")):  # a number is no copy to wait for
+            found[i] += sum(getattr(rows, name) for rows, *_ in ready.parts)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.accelerator.num_processes > 1:
             gradients = _gradients(parameters)
@@ -132,9 +145,12 @@ class Stepper:
             self.optimizer.zero_grad(set_to_none=True)
             raise ValueError(f"the loss of step {ready.number} is {loss}; lower lr, or look at the "
                              f"{ready.size} traces of that batch")
-        for group in self.optimizer.param_groups:
-            if not group.get("muon"):
-                self.accelerator.clip_grad_norm_(group["params"], 1.0)
+        norms = [self.accelerator.clip_grad_norm_(group["params"], 1.0)
+                 for group in self.optimizer.param_groups if not group.get("muon")]
+        if not all(math.isfinite(sharding.whole(norm)) for norm in norms):  # the weights stay good
+            self.optimizer.zero_grad(set_to_none=True)
+            raise ValueError(f"the loss of step {ready.number} is {loss}, and its gradient is no "
+                             f"number; lower lr, or look at the {ready.size} traces of that batch")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return Done(loss, int(computed), int(padding))
@@ -147,8 +163,7 @@ class Stepper:
         with self.running(), rows.hidden(self.body, under=rounding) as hidden:
             loss = (weights * self.loss_of(hidden, targets, heads)).sum()
             self.accelerator.backward(loss)
-        counts = torch.tensor([rows.computed, rows.padding], dtype=torch.float64)
-        return torch.cat([loss.detach().double()[None], counts.to(where, non_blocking=True)])
+        return loss.detach().double()
 
 
 def ahead(items: Iterator[Made], make: Callable[[Made], Any], *, background: bool
@@ -195,8 +210,7 @@ def _sizes(batch: Sequence[Example], packed: bool) -> tuple[list[Example], np.nd
         ordered = sorted(batch, key=lambda e: len(e.ids))
         return ordered, np.array([len(e.ids) for e in ordered])
     ordered = sorted(batch, key=lambda e: e.ids)
-    found = packing.forest([e.ids for e in ordered])
-    return ordered, np.array([len(e.ids) for e in ordered]) - found.shared
+    return ordered, packing.added([e.ids for e in ordered])
 
 
 def _size(batch: Sequence[Example], packed: bool) -> int:

@@ -4,8 +4,11 @@ Owns how a label becomes P(right), which steps teach nothing, and how much each 
 Does not know where a step's score lives (`tokens` does) nor how models learn (`training` does).
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from prmlab import answers, tokens
 from prmlab.traces import Trace
@@ -54,9 +57,11 @@ def step_targets(labels: Sequence[float | None], *, label_kind: str = "hard",
         raise ValueError(f'label_kind must be "hard" or "soft", got {label_kind!r}')
     targets: list[float | None] = []
     for i, label in enumerate(labels):
-        if label is not None and label_kind == "hard" and label not in (-1, 0, 1):
+        if label is not None and label_kind == "hard" and (
+                label not in (-1, 0, 1) or isinstance(label, bool | np.bool)):
             raise ValueError(f"label of step {i} must be -1, 0, 1 or None, got {label!r}; for "
-                             'probabilities pass label_kind="soft"')
+                             "probabilities and for True and False (0 is neutral here) pass "
+                             'label_kind="soft" (train-prm: --label-kind soft)')
         if label is not None and label_kind == "soft" and not 0 <= label <= 1:
             raise ValueError(f"label of step {i} must be a probability, got {label!r}; for "
                              '+1 / 0 / -1 pass label_kind="hard"')
@@ -102,7 +107,8 @@ def class_weights(targets: Iterable[float], class_weight: ClassWeight) -> tuple[
     if class_weight == "balanced":
         right = sum(targets) / len(targets)
         return 0.5 / (1 - right), 0.5 / right
-    if isinstance(class_weight, str) or len(class_weight) != 2 or min(class_weight) < 0:
+    if isinstance(class_weight, str) or len(class_weight) != 2 or not (
+            min(class_weight) >= 0 and 0 < sum(class_weight) < math.inf):
         raise ValueError('class_weight must be None, "balanced" or two weights >= 0 (wrong, '
-                         f"right), got {class_weight!r}")
+                         f"right), one of them more, got {class_weight!r}")
     return float(class_weight[0]), float(class_weight[1])

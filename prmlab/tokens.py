@@ -11,7 +11,7 @@ so, and refuses a text in which a token crosses the border at which a score is r
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -60,7 +60,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, trace: Trace, *, separator: str =
 
     Source: trl 1.13, `PRMTrainer.tokenize_row` with `train_on_last_step_only=False`.
     """
-    encoded = _assemble(tokenizer, trace, partial(plain_ids, tokenizer), separator)
+    (encoded,) = encode_many(tokenizer, [trace], separator=separator)
     if max_length is not None and len(encoded.ids) > max_length:
         raise ValueError(f"trace of problem {trace.problem.id!r} has {len(encoded.ids)} ids, the "
                          f"limit is {max_length}; drop it or raise the limit (nothing is cut)")
@@ -70,9 +70,13 @@ def encode(tokenizer: PreTrainedTokenizerBase, trace: Trace, *, separator: str =
 def encode_many(tokenizer: PreTrainedTokenizerBase, traces: Sequence[Trace], *,
                 separator: str = SEPARATOR) -> list[Encoded]:
     """`encode` of each trace, with each distinct text tokenised once."""
-    texts = {text for t in traces for text in (t.problem.text, *t.steps)}
-    known = dict(zip(texts, plain_ids(tokenizer, list(texts)), strict=True)) if texts else {}
-    return [_assemble(tokenizer, trace, known.__getitem__, separator) for trace in traces]
+    texts = list({separator, *(text for t in traces for text in (t.problem.text, *t.steps))})
+    known = dict(zip(texts, plain_ids(tokenizer, texts), strict=True))
+    if traces and not known[separator]:
+        raise ValueError(f"the separator {separator!r} has no ids in this tokenizer; name the one "
+                         "the model was trained with")
+    bos = _bos(tokenizer)
+    return [_assemble(bos, trace, known, known[separator]) for trace in traces]
 
 
 def fits(tokenizer: PreTrainedTokenizerBase, trace: Trace, limit: float, *,
@@ -227,7 +231,8 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, problem: Problem) -> list[int
 
 def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str | list[str]) -> list:
     """The ids of a text alone (or of each of several), without special tokens."""
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer(text, add_special_tokens=False, return_attention_mask=False,
+                     return_token_type_ids=False)["input_ids"]  # masks would take half the time
 
 
 def split_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *,
@@ -284,15 +289,12 @@ def _bos(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
-def _assemble(tokenizer: PreTrainedTokenizerBase, trace: Trace,
-              ids_of: Callable[[str], list[int]], separator: str) -> Encoded:
-    between = plain_ids(tokenizer, separator)
-    if not between:
-        raise ValueError(f"the separator {separator!r} has no ids in this tokenizer; name the one "
-                         "the model was trained with")
-    ids = _bos(tokenizer) + ids_of(trace.problem.text)
+def _assemble(bos: list[int], trace: Trace, known: Mapping[str, list[int]], between: list[int]
+              ) -> Encoded:
+    ids = bos + known[trace.problem.text]
     n_prompt, ends = len(ids), []
     for step in trace.steps:
-        ids += ids_of(step) + between
+        ids += known[step]
+        ids += between
         ends.append(len(ids) - 1)
     return Encoded(tuple(ids), tuple(ends), n_prompt)

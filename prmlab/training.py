@@ -32,6 +32,7 @@ Options of all three:
     separator: the text after every step; the reward model keeps it.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,8 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
     Source: Lightman et al. 2023, arXiv:2305.20050, section 2.6; soft labels as in Wang et al. 2023
     (Math-Shepherd), arXiv:2312.08935, section 3.3.
     """
+    if not 0 <= orm_weight < math.inf:
+        raise ValueError(f"orm_weight must be a number of 0 or more, got {orm_weight!r}")
     prm, traces = _begun(PRM, base, seed, options), list(traces)
 
     def targets_of(trace: Trace) -> list[float | None]:
@@ -190,6 +193,13 @@ def _checked(make_example: MakeExample) -> MakeExample:
         if not all(0 <= y <= 1 for y in made.targets):
             raise ValueError("targets of make_example must be probabilities of right, got "
                              f"{made.targets} for a trace of problem {trace.problem.id!r}")
+        sizes = {len(made.at), len(made.targets), len(made.weights or made.at),
+                 len(made.heads or made.at)}
+        if len(sizes) > 1 or not all(0 <= at < len(made.ids) for at in made.at):
+            raise ValueError("make_example must give as many targets (weights, heads) as positions, "
+                             f"each from 0 to {len(made.ids) - 1}; got positions {made.at} and "
+                             f"{len(made.targets)} targets for a trace of problem "
+                             f"{trace.problem.id!r}")
         return made
 
     return example

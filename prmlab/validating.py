@@ -4,7 +4,7 @@ Owns which figure is watched and what counts as better; `training` calls it betw
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,11 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     Traces that are too long for the PRM are left out and counted as "too long".
 
     Raises:
-        ValueError: naming the trace, if one has no labels or no steps.
+        ValueError: naming the trace, if one has no labels or no steps; if there are none.
     """
+    if not held_out:
+        raise ValueError("there are no held-out traces to measure on; give some, or leave validation "
+                         "out")
     for i, trace in enumerate(held_out):
         if not trace.labels:
             what = "steps" if trace.labels is not None else "labels"
@@ -37,6 +40,8 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
     truth = [next((i for i, y in enumerate(row) if y is not None and y < 0.5), None)
              for row in targets]
     known = [None not in t.labels[:first] for t, first in zip(held_out, truth, strict=True)]
+    kinds = {y >= 0.5 for row in targets for y in row if y is not None}
+    ends = {first is None for first, some in zip(truth, known, strict=True) if some}
 
     def figures(prm: Any) -> dict[str, float]:
         kept = _fitting(held_out, prm)
@@ -52,6 +57,7 @@ def step_figures(held_out: Sequence[Trace], *, threshold: float = 0.5, label_kin
                 "f1": metrics.first_error_f1(found, true).f1 if both else math.nan,
                 **_left_out(held_out, kept)}
 
+    figures.never = {name for name, both in (("auroc", kinds), ("f1", ends)) if len(both) < 2}
     return figures
 
 
@@ -84,6 +90,14 @@ def direction(name: str) -> int:
     return known.get(name) or known[name[0]]
 
 
+def measurable(name: str, never: Collection[str]) -> None:
+    """ValueError if the figure of that name is among those that are never a number."""
+    if name.lstrip("+-") in never:
+        raise ValueError(f"{name!r} is not a number on these held-out traces, so it cannot say when "
+                         "to stop: it needs traces with an error and without one (AUROC: right and "
+                         'wrong steps); add the other kind, or pass watch="loss"')
+
+
 class Watch:
     """Keeps the weights of the best validation, and says when to stop.
 
@@ -99,12 +113,15 @@ class Watch:
         self.weights: dict[str, torch.Tensor] = {}
 
     def see(self, step: int, figures: Mapping[str, float], model: torch.nn.Module) -> bool:
-        """Whether to stop after this validation. ValueError if the figure is not among them."""
+        """Whether to stop after this validation. ValueError if the figure is not among them, or no
+        number at the first of them."""
         name = self.name if self.name in figures else self.name.lstrip("+-")
         if name not in figures:
             raise ValueError(f"watch must be one of {', '.join(figures)}, got {self.name!r}")
         value = direction(self.name) * figures[name]
-        value = -math.inf if math.isnan(value) else value
+        if math.isnan(value):
+            measurable(self.name, [name.lstrip("+-")] if self.state["best"] is None else ())
+            value = -math.inf
         if self.state["best"] is None or value > self.state["best"]:
             self.state = {"best": float(value), "step": step, "waited": 0}
             self.weights = {name: p.detach().to("cpu", copy=True)

@@ -9,6 +9,8 @@ AdamW, rate and clipping; each training is a process of its own.
     padded      the plain loop: shuffled, padded batches, forward, backward, step
     ours        `training.fit_prm(together=8, optimizer=adamw)`: a problem's traces in one batch
     ours apart  the same with together=1: a problem's traces wherever the order puts them
+    ours compiled  on a GPU: distinct tokens under a block mask, layers compiled; the seconds to the first
+                step, nearly all of them the compiler's, count, and stand beside as well
 
 TRL needs an environment of its own: one with torch and transformers as here, `trl==1.13.0` and
 `datasets`, named by --peer-python; without it that way is left out. Validation loss and first-error
@@ -22,6 +24,9 @@ tokenizing, the others' with it); memory is the process's peak, or the GPU's.
     --shape 100m      106 M parameters in SmolLM2-135M's shape, of which verifier-base's are a part
                       that computes what it did (`grown`)
     --precision bf16  products in bfloat16, of all ways
+    --device cuda     on a GPU; batches must be large there, as in: --shape 100m --precision bf16
+                      --batch-size 512 --rows 128 --epochs 1 --trial 1024 --seeds 3 --data FILE,
+                      where elsewhere --sample FILE --problems 2048 has written it
 """
 
 import argparse
@@ -38,6 +43,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -62,8 +68,7 @@ from prmlab.sampling import LocalPolicy  # noqa: E402
 from prmlab.traces import Trace  # noqa: E402
 
 SEED = 0  # of the data; trainings have seeds 0, 1, ...
-TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32, 128)]
-ON_GPU = {"packed": "flex", "compiled": True, "tokens_at_once": 2**15}  # of ours
+TRIALS = [(size, how) for how in ("random", "group_by_length") for size in (8, 32, 128, 512)]
 T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}  # by the number of seeds
 # The best of 3e-5, 1e-4, 3e-4 and 1e-3 for 100m, on traces of training problems not learned from.
 SETTINGS = {"tiny": {"lr": 0.001, "warmup": 4}, "100m": {"lr": 0.001, "warmup": 4}}
@@ -89,19 +94,21 @@ def sampled(n_problems: int, n_samples: int = 8) -> list[Trace]:
 
 
 def train_ours(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
-               together: int = 8) -> None:
-    """`fit_prm`, traces of a problem together."""
+               together: int = 8, **how: Any) -> dict:
+    """`fit_prm`, traces of a problem together; what its records say."""
+    began, first = clock_of(options)(), None
     for record in training.fit_prm(
             data, base=prm, epochs=options.epochs, seed=options.seed, decay=1.0,
             batch_size=options.batch_size, together=together, weight_decay=0.0,
             optimizer=muon.adamw, device=options.device, precision=options.precision,
-            **(ON_GPU if options.device == "cuda" else {}), **SETTINGS[options.shape]):
-        pass
-    print(f"padding {record.padding:.1%}, distinct tokens "
-          f"{record.unique_tokens_per_s / record.tokens_per_s:.1%} of all", file=sys.stderr)
+            **how, **SETTINGS[options.shape]):
+        first = clock_of(options)() - began if first is None else first
+    return {"first_step": round(first, 2), "padding": round(record.padding, 4),
+            "distinct": round(record.unique_tokens_per_s / record.tokens_per_s, 4),
+            "peak_share": record.peak_share}
 
 
-def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> None:
+def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -> dict:
     """The loop that one writes first."""
     model, n, step = prm.model.train(), options.batch_size, 0
     half = options.precision == "bf16"
@@ -124,6 +131,7 @@ def train_padded(prm: PRM, data: Sequence[Trace], options: argparse.Namespace) -
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1
+    return {}
 
 
 def padded(prm: PRM, batch: Sequence[Trace], device: str) -> dict[str, torch.Tensor]:
@@ -140,7 +148,7 @@ def padded(prm: PRM, batch: Sequence[Trace], device: str) -> dict[str, torch.Ten
 
 
 def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
-              size: int = 32, sampling: str = "random") -> float:
+              size: int = 32, sampling: str = "random") -> dict:
     """PRMTrainer, whose rows must be ours; the seconds without its tokenizing."""
     from datasets import Dataset
     from trl.experimental.prm import PRMConfig, PRMTrainer
@@ -168,24 +176,38 @@ def train_trl(prm: PRM, data: Sequence[Trace], options: argparse.Namespace, *,
             raise RuntimeError("TRL's rows are not ours: the comparison would not be fair")
         clock, began = clock_of(options), clock_of(options)()
         trainer.train()
-        return clock() - began
+        settled(options)
+        return {"seconds": clock() - began}
 
 
 def tuned_trl(data: Sequence[Trace], options: argparse.Namespace) -> list[dict]:
     """Seconds of each setting on some of the traces, the fastest first."""
-    tried = [{"size": size, "sampling": how, "seconds": round(train_trl(
-        fresh(options), data[:options.trial], options, size=size, sampling=how), 2)}
-        for size, how in TRIALS if size <= options.batch_size]
+    tried, first = [], options.device == "cuda"  # a GPU's first training loads libraries as well
+    for size, how in TRIALS[:first] + [row for row in TRIALS if row[0] <= options.batch_size]:
+        try:
+            seconds = train_trl(fresh(options), data[:options.trial], options, size=size,
+                                sampling=how)["seconds"]
+        except torch.OutOfMemoryError:
+            continue
+        tried.append({"size": size, "sampling": how, "seconds": round(seconds, 2)})
+    tried = tried[first:]
     return sorted(tried, key=lambda row: row["seconds"])
 
 
 WAYS: dict[str, Callable] = {"trl": train_trl, "padded": train_padded, "ours": train_ours,
-                             "ours apart": partial(train_ours, together=1)}
+                             "ours apart": partial(train_ours, together=1),
+                             "ours compiled": partial(train_ours, packed="flex", compiled=True)}
 
 
 def clock_of(options: argparse.Namespace) -> Callable[[], float]:
     """The clock asked for."""
     return time.process_time if options.clock == "cpu" else time.perf_counter
+
+
+def settled(options: argparse.Namespace) -> None:
+    """Wait for what a GPU was asked to do."""
+    if options.device == "cuda":
+        torch.cuda.synchronize()
 
 
 def measure(options: argparse.Namespace) -> dict:
@@ -200,14 +222,13 @@ def measure(options: argparse.Namespace) -> dict:
         return {"tried": tried, "chosen": chosen}
     n_tokens = sum(len(e.ids) for e in tokens.encode_many(prm.tokenizer, data)) * options.epochs
     began = clock()
-    spent = WAYS[options.way](prm, data, options, **chosen)
-    if options.device == "cuda":
-        torch.cuda.synchronize()
-    spent = spent or clock() - began
+    said = WAYS[options.way](prm, data, options, **chosen)
+    settled(options)
+    spent = said.pop("seconds", None) or clock() - began
     peak = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"seed": options.seed, "seconds": round(spent, 2),
-            "tokens_per_s": round(n_tokens / spent, 1), "peak_mb": round(peak),
+            "tokens_per_s": round(n_tokens / spent, 1), "peak_mb": round(peak), **said,
             **validated(prm, options.validate)}
 
 
@@ -231,7 +252,9 @@ def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: 
             "trial", "device", "precision")}
     part = options.json.with_suffix(".part") if options.json else None
     known = [json.loads(line) for line in part.open()] if part and part.exists() else []
-    if found := next((row["found"] for row in known if row["given"] == given), None):
+    of = str(options.data or "")  # whose traces; none are named where they follow from the seed
+    if found := next((row["found"] for row in known
+                      if row["given"] == given and row.get("data", "") == of), None):
         return found
     python = options.peer_python if way == "trl" else sys.executable
     done = subprocess.run([python, __file__, "--data", data, *(
@@ -241,15 +264,18 @@ def spawn(way: str, seed: int, chosen: dict, options: argparse.Namespace, data: 
     print(way, json.dumps(found), file=sys.stderr, flush=True)
     if part:
         with part.open("a") as file:
-            file.write(json.dumps({"given": given, "found": found}) + "\n")
+            file.write(json.dumps({"given": given, "data": of, "found": found}) + "\n")
     return found
 
 
 def compare(options: argparse.Namespace, folder: Path) -> dict:
     """All ways, seed by seed: one after the other, or by the processor's clock two at once."""
-    data, made = folder / "data.jsonl", sampled(options.problems)
-    traces.write_jsonl(data, made)
-    ways = [way for way in options.ways if way != "trl" or options.peer_python]
+    data = options.data or folder / "data.jsonl"
+    made = traces.read_jsonl(data) if options.data else sampled(options.problems)
+    if not options.data:
+        traces.write_jsonl(data, made)
+    absent = {"trl": not options.peer_python, "ours compiled": options.device == "cpu"}
+    ways = [way for way in options.ways if not absent.get(way)]
     tuned = spawn("trl", 0, {}, options, data) if "trl" in ways else {"chosen": {}}
     seeds = {way: min(options.seeds, options.padded_seeds) if way == "padded" else options.seeds
              for way in ways}
@@ -273,6 +299,8 @@ def summary(rows: Sequence[dict], ours: Sequence[dict]) -> dict:
              for name in ("seconds", "tokens_per_s", "peak_mb")}
     found["ours is faster by"] = round(statistics.median(
         a["seconds"] / b["seconds"] for a, b in zip(rows, ours, strict=False)), 2)
+    if "first_step" in rows[0]:
+        found["first_step"] = statistics.median(row["first_step"] for row in rows)
     for name in ("loss", "f1", "best f1") if "loss" in rows[0] else ():
         gaps = [b[name] - a[name] for a, b in zip(rows, ours, strict=False)]
         mean = statistics.mean(gaps)
@@ -285,15 +313,16 @@ def summary(rows: Sequence[dict], ours: Sequence[dict]) -> dict:
 
 def table(found: dict) -> list[str]:
     """A line a way: its medians and means, and what ours is beside it."""
-    lines = [f"{'':11}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'ours faster':>12}{'loss':>7}"
+    lines = [f"{'':14}{'seconds':>9}{'tokens/s':>10}{'MB':>7}{'ours faster':>12}{'loss':>7}"
              f"{'F1':>7}{'best F1':>9}   ours less this: loss"]
     for way, row in found["summary"].items():
         gap = [float("nan") if x is None else x
                for x in row.get("ours less this: loss", [None] * 3)]
-        lines.append(f"{way:11}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}"
+        lines.append(f"{way:14}{row['seconds']:9.1f}{row['tokens_per_s']:10,.0f}"
                      f"{row['peak_mb']:7,}{row['ours is faster by']:11.1f}x"
                      f"{row.get('loss', 0):7.3f}{row.get('f1', 0):7.3f}{row.get('best f1', 0):9.3f}"
-                     f"   {gap[0]:+.3f} ({gap[1]:+.3f} to {gap[2]:+.3f})")
+                     f"   {gap[0]:+.3f} ({gap[1]:+.3f} to {gap[2]:+.3f})"
+                     + (f"   first step {row['first_step']:.1f} s" if "first_step" in row else ""))
     return lines
 
 
@@ -319,12 +348,22 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write what was found there, too; until all "
                         "is done each training lies in a .part file beside it, from which a run "
                         "that was cut off goes on")
-    for hidden, kind in (("way", str), ("data", Path), ("seed", int), ("chosen", str)):
+    parser.add_argument("--data", type=Path, help="train on these labelled traces instead of sampling "
+                        "some, which takes a CPU a minute for 400 problems")
+    parser.add_argument("--sample", type=Path, help="sample the traces into this file, and stop")
+    for hidden, kind in (("way", str), ("seed", int), ("chosen", str)):
         parser.add_argument(f"--{hidden}", type=kind, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.sample:
+        print(traces.write_jsonl(options.sample, sampled(options.problems)), "traces written")
+        return 0
     if options.way:
         print(json.dumps(measure(options)))
         return 0
+    if "ours" not in options.ways:
+        parser.error("--ways must hold ours, with which the others are compared")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         found = compare(options, Path(folder))
     print("\n".join(table(found)))

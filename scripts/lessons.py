@@ -107,6 +107,7 @@ def chances(traces: Sequence[Trace], model: PreTrainedModel,
         ids = torch.zeros(len(lot), max(len(e.ids) for e in encoded), dtype=torch.long)
         for row, e in enumerate(encoded):
             ids[row, :len(e.ids)] = torch.tensor(e.ids)
+        ids = ids.to(model.device)
         with torch.inference_mode():
             log_p = torch.log_softmax(model(ids).logits[:, :-1], -1)
         chance = log_p.gather(-1, ids[:, 1:, None])[..., 0].exp().tolist()

@@ -5,7 +5,9 @@ policy-strong among the snapshots), `traces` (sampled from policy, labelled by t
 `surprises` (where policy-strong would not have written them), `base` (what verifiers start from),
 `prm`, `orm`, `prm-large` (wider, on three times the traces). Each is reproducible from its seed on the same
 machine with as many processes, resumes where it was cut off (checkpoints in `runs/`), and its
-models leave a `training.json` with command, seed, hardware, minutes and curve. On several cores or GPUs: torchrun --nproc_per_node 2 scripts/...
+models leave a `training.json` with command, seed, hardware, minutes and curve; what each stage took
+is added to `runs/minutes.jsonl`. A GPU is used if there is one. On several cores or GPUs:
+torchrun --nproc_per_node 2 scripts/...
 """
 
 import argparse
@@ -63,7 +65,7 @@ def greedy_accuracy(model, tokenizer, *, n: int = 150, difficulties=(1, 2, 3, 4,
                        tokenizer.eos_token_id]
                 start = len(tokens.prompt_ids(tokenizer, problem))
                 with torch.no_grad():
-                    best = model(torch.tensor([ids])).logits[0].argmax(-1).tolist()
+                    best = model(torch.tensor([ids], device=model.device)).logits[0].argmax(-1).tolist()
                 right += best[start - 1:-1] == ids[start:]
             figures[f"{family}-{level}"] = right / n
     return figures
@@ -250,6 +252,7 @@ def store_in_half(folder: Path) -> None:
 def make_surprises(parts: Sequence[int]) -> None:
     """Where the strong policy is surprised by the training traces; no label is looked at."""
     model = AutoModelForCausalLM.from_pretrained(MODELS / "policy-strong", local_files_only=True)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     (RUNS / "surprises").mkdir(parents=True, exist_ok=True)
     for part in parts:
         path = kept("surprises", part)
@@ -343,6 +346,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     parts = args.parts or list(range(12 if args.stage == "prm-large" else 4))
     RUNS.mkdir(exist_ok=True)
+    began = time.time()
     if args.stage == "policy":
         make_policy(args.traces or 200_000)
     elif args.stage == "pick":
@@ -355,6 +359,11 @@ def main() -> None:
         make_surprises(parts)
     else:
         make_reward(args.stage, parts)
+    if is_main():
+        took = {"stage": args.stage, "minutes": round((time.time() - began) / 60, 1), **hardware()}
+        with (RUNS / "minutes.jsonl").open("a") as log:
+            log.write(json.dumps(took) + "\n")
+        print(f"{args.stage}: {took['minutes']} minutes on {took['gpu'] or took['cpu']}")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ that a million steps take no sampling: solutions of the built-in families, --tog
 problem, all but one of them with a slip from some step on; steps from the slip on are wrong.
 
 Every way of running a batch is tried first for a few steps, and the fastest is kept: distinct tokens
-gathered for attention, distinct tokens under a block mask with compiled layers, padded rows.
+gathered for attention, distinct tokens under a block mask with compiled layers, padded rows, padded
+rows with compiled layers. If that one fails further on, the next fastest begins anew.
 
     --steps       labelled steps to train on (1,000,000)
     --shape       135m, or tiny for a trial on a CPU
     --ways        those to try
     --seconds     stop after this long, and record what came until then
+    --trial-seconds  how long a way may take to be tried (180)
 
-The curve so far lies beside the result, in a .part file, until the run is over.
+What is known so far lies beside the result, in a .part file, until the run is over.
 """
 
 import argparse
@@ -38,13 +40,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from prmlab import gauges, muon, problems, tokens, training  # noqa: E402
+from prmlab import gauges, muon, problems, starting, tokens, training  # noqa: E402
 from prmlab.rewards import PRM  # noqa: E402
 from prmlab.traces import Trace  # noqa: E402
 
 SEED = 0
 WAYS: dict[str, dict[str, Any]] = {"gathered": {"packed": True}, "padded": {"packed": False},
-                                   "block mask": {"packed": "flex", "compiled": True}}
+                                   "block mask": {"packed": "flex", "compiled": True},
+                                   "padded, compiled": {"packed": False, "compiled": True}}
 
 
 def smollm2_shape(tokenizer, *, seed: int, tiny: bool = False) -> LlamaForCausalLM:
@@ -111,13 +114,31 @@ def tried(options: argparse.Namespace) -> dict[str, dict]:
     """
     found = {}
     for way in options.ways:
-        done = subprocess.run([sys.executable, *sys.argv, "--one", way], capture_output=True,
-                              text=True)
-        said = done.stdout.splitlines() or [""]
-        found[way] = json.loads(said[-1]) if done.returncode == 0 else {
-            "error": (done.stderr.strip().splitlines() or ["killed"])[-1][:300]}
+        try:
+            done = subprocess.run([sys.executable, *sys.argv, "--one", way], capture_output=True,
+                                  text=True, timeout=options.trial_seconds)
+            said = done.stdout.splitlines() or [""]
+            if done.returncode:
+                print(done.stderr[-4000:], file=sys.stderr)
+            found[way] = {"error": reason(done.stderr)} if done.returncode else json.loads(said[-1])
+        except subprocess.TimeoutExpired:
+            found[way] = {"error": f"not done after {options.trial_seconds:.0f} s"}
         print(way, json.dumps(found[way]), file=sys.stderr, flush=True)
+        keep(options, ways=found)
     return found
+
+
+def reason(said: str) -> str:
+    """The error in what a process said last: after it, compilers give advice."""
+    lines = said.strip().splitlines() or ["killed"]
+    return next((x for x in reversed(lines) if re.match(r"[\w.]*(Error|Exception|Unsupported)\b", x)),
+                lines[-1])[:300]
+
+
+def keep(options: argparse.Namespace, **known: Any) -> None:
+    """What is known so far, for a run that is cut off."""
+    part = options.json.with_suffix(".part")
+    part.write_text(json.dumps({"hardware": hardware(options.device), **known}, default=str) + "\n")
 
 
 def trial(options: argparse.Namespace) -> dict:
@@ -138,29 +159,41 @@ def record(options: argparse.Namespace) -> dict:
     made = list(material(options.steps, options.together, split="train"))
     held_out = list(material(2_000 if options.shape == "135m" else 100, 4, split="validation"))
     ways = tried(options)
-    best = max(ways, key=lambda way: ways[way].get("steady tokens_per_s") or -1)
-    if "error" in ways[best]:
-        raise SystemExit(f"none of the ways ran: {ways}")
+    for best in sorted((way for way in ways if "error" not in ways[way]), reverse=True,
+                       key=lambda way: ways[way]["steady tokens_per_s"] or 0):
+        try:
+            return {**followed(options, made, held_out, best, ways), "ways": ways, "way": best}
+        except (RuntimeError, ValueError) as error:  # out of memory, no number
+            ways[best]["error"] = f"{type(error).__name__}: {error}"[:300]
+            print(best, ways[best]["error"], file=sys.stderr, flush=True)
+    raise SystemExit(f"none of the ways ran: {ways}")
+
+
+def followed(options: argparse.Namespace, made: Sequence[Trace], held_out: Sequence[Trace],
+             way: str, ways: dict) -> dict:
+    """The training itself, one way."""
     prm, n_steps = fresh(options), math.ceil(len(made) / options.batch_size)
     curve, began, speeds, last = [], time.perf_counter(), [], None
-    for one in fitted(options, made, best, prm, validate=training.step_figures(held_out),
+    for one in fitted(options, made, way, prm, validate=training.step_figures(held_out),
                       validate_every=max(1, n_steps // 5)):
         speeds.append((one.step, one.tokens, time.perf_counter()))
         if one.step % max(1, n_steps // 200) == 0 or one.validation:
             curve.append({k: v for k, v in one.to_dict().items() if v is not None})
             print(json.dumps(curve[-1]), file=sys.stderr, flush=True)
-            options.json.with_suffix(".part").write_text(json.dumps(curve, default=str))
+            keep(options, ways=ways, way=way, curve=curve)
         last = one
         if options.seconds and time.perf_counter() - began > options.seconds:
             break
     speed, n = steady(speeds) or 0, gauges.matrix_parameters(prm.model)
     return {"shape": options.shape, "parameters": prm.model.num_parameters(),
             "matrix parameters": n, "traces": len(made),
-            "labels": sum(len(t.steps) for t in made), "optimizer": options.optimizer,
+            "labels": sum(len(t.steps) for t in made),
+            "share trained on": round(last.n_traces / len(made), 4), "optimizer": options.optimizer,
             "arguments": {"lr": options.lr, "batch_size": options.batch_size,
                           "together": options.together, "warmup": options.warmup,
-                          "tokens_at_once": options.tokens_at_once},
-            "ways": ways, "way": best, "seconds": round(time.perf_counter() - began, 1),
+                          "tokens_at_once": options.tokens_at_once, "products": str(
+                              starting.rounding(None, prm.model.device) or torch.float32)},
+            "seconds": round(time.perf_counter() - began, 1),
             "steady tokens_per_s": speed, "steady share of peak": gauges.share_of_peak(
                 n, speed * last.unique_tokens_per_s / last.tokens_per_s, prm.model.device),
             "last": last.to_dict(), "curve": curve}
@@ -176,9 +209,9 @@ def steady(speeds: Sequence[tuple[int, int, float]]) -> int | None:
     return round(rates[len(rates) // 2])
 
 
-def hardware() -> dict:
+def hardware(device: str | None) -> dict:
     """What it ran on."""
-    on_gpu = torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available() and device != "cpu"
     return {"device": torch.cuda.get_device_name() if on_gpu else platform.machine(),
             "torch": torch.__version__, "transformers": transformers.__version__,
             "cuda": torch.version.cuda}
@@ -194,6 +227,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
     parser.add_argument("--trial", type=int, default=12, help="steps to try each way for")
+    parser.add_argument("--trial-seconds", type=float, default=180)
     parser.add_argument("--tokens-at-once", type=int, default=2**15)
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default="adamw")
     parser.add_argument("--lr", type=float, default=0.0005)
@@ -207,11 +241,12 @@ def main() -> int:
         print(json.dumps(trial(options)))
         return 0
     options.json = options.json or ROOT / "data/runs/gpu_training.json"
-    found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(),
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    found = {"command": "python " + " ".join(sys.argv), "seed": SEED, "hardware": hardware(options.device),
              **record(options)}
     options.json.write_text(json.dumps(found, indent=1, default=str) + "\n")
     options.json.with_suffix(".part").unlink(missing_ok=True)
-    print(f"{found['labels']:,} labelled steps in {found['seconds']:.0f} s, "
+    print(f"{found['share trained on']:.0%} of {found['labels']:,} labelled steps in {found['seconds']:.0f} s, "
           f"{found['steady tokens_per_s']:,} tokens/s by {found['way']}, share of peak "
           f"{found['steady share of peak']}")
     return 0

@@ -48,6 +48,7 @@ def test_forest_holds_every_beginning_once(seed):
         assert tuple(found.ids[path]) == sequence
         assert found.positions[path].tolist() == list(range(len(sequence)))
     added = [path[n:] for path, n in zip(found.paths, found.shared, strict=True)]
+    assert packing.added(sequences).tolist() == [len(nodes) for nodes in added]
     assert sorted(np.concatenate(added)) == list(range(len(found.ids)))  # each by one sequence
 
 
@@ -231,6 +232,21 @@ def test_the_trial_finds_a_model_that_goes_by_its_own_positions():
     body.forward = lambda position_ids=None, **rest: run(**rest)  # counts along the row instead
     with pytest.raises(ValueError, match="a trial gave other states than padded rows"):
         packing.check(body)
+
+
+def test_on_a_gpu_few_calls_attend_for_all_and_find_the_same(monkeypatch):
+    """There a call costs more than the rows that fill it up; "meta" stands for a GPU here."""
+    sequences = sequences_of(Random(6), n_prompts=20)
+    at = [range(len(s)) for s in sequences]
+    calls = {device: len(packing.Packed(sequences, at, device=device).rounds)
+             for device in ("cpu", "meta")}
+    assert calls["meta"] < 0.5 * calls["cpu"]
+    body, found = tiny("Llama", 40).base_model, []
+    for close in (packing.CLOSE, packing.CLOSE_ON_GPU):
+        monkeypatch.setattr(packing, "CLOSE", close)
+        with packing.Packed(sequences, at).hidden(body) as states:
+            found.append(states)
+    assert (found[0] - found[1]).norm() <= 1e-5 * found[0].norm()
 
 
 def test_attention_is_left_as_it_was():

@@ -122,10 +122,11 @@ def test_another_groups_rate_and_a_partial_are_kept(prm, traces, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "together", "checkpoint_every",
-                                  "validate_every"])
-def test_counts_of_nothing_are_refused(prm, traces, name):
-    with pytest.raises(ValueError, match=f"{name} must be 1 or more, got 0"):
-        trained(prm, traces, **{name: 0})
+                                  "validate_every", "tokens_at_once", "patience"])
+@pytest.mark.parametrize("wrong", [-1, 2.5])
+def test_what_is_no_count_is_refused(prm, traces, name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of 1 or more, got"):
+        trained(prm, traces, **{name: wrong})
 
 
 def test_a_checkpoint_of_other_labels_or_other_weights_is_refused(prm, traces, tokenizer, tmp_path):

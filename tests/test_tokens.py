@@ -53,6 +53,21 @@ def test_many_is_one_by_one(tokenizer):
     assert tokens.encode_many(tokenizer, []) == []
 
 
+def test_a_batch_asks_the_tokenizer_once(tokenizer, monkeypatch):
+    """A call for each trace's separator, and masks nobody reads, were four fifths of the time."""
+    calls, ask = [], type(tokenizer).__call__
+
+    def counted(self, text, **options):
+        calls.append((text, made := ask(self, text, **options)))
+        return made
+
+    monkeypatch.setattr(type(tokenizer), "__call__", counted)
+    traces = [problems.solve(p) for p in problems.mix(20, seed=1)]
+    assert len(tokens.encode_many(tokenizer, traces)) == 20
+    ((texts, made),) = calls
+    assert len(texts) == len(set(texts)) and set(made) == {"input_ids"}
+
+
 def test_split_ids_is_the_way_back(tokenizer):
     trace = problems.solve(problems.make("stories", 1, seed=2, difficulty=3)[0])
     encoded = tokens.encode(tokenizer, trace)
