@@ -142,11 +142,11 @@ def test_a_gradient_that_is_no_number_moves_nothing(fresh, traces, tmp_path):
     prm, seen = fresh(), []
     weight = prm.model.base_model.layers[0].mlp.up_proj.weight
     weight.register_hook(lambda g: g * (math.nan if len(seen) == 3 else 1))
+    records = training.fit_prm(traces, base=prm, device="cpu", batch_size=6, warmup=1,
+                               optimizer=muon.adamw, lr=1e-3, checkpoint=tmp_path,
+                               checkpoint_every=1)
     with pytest.raises(ValueError, match="the loss of step 3 is .*, and its gradient is no number"):
-        for record in training.fit_prm(traces, base=prm, device="cpu", batch_size=6, warmup=1,
-                                       optimizer=muon.adamw, lr=1e-3, checkpoint=tmp_path,
-                                       checkpoint_every=1):
-            seen.append(record)
+        seen.extend(records)
     assert torch.isfinite(flat(prm)).all()
     assert [f.name for f in tmp_path.iterdir()] == ["step-00000003"]
 
