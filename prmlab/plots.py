@@ -79,16 +79,17 @@ def score_by_step(traces: Sequence[Any], scores: Sequence[Sequence[float]], *,
 
 def best_of_n(curves: Mapping[str, Any], *, title: str = "Best of N",
               x_title: str = "samples per problem, N",
-              y_title: str = "share of problems solved") -> theme.Figure:
+              y_title: str = "share of problems solved", top: float = 1.02) -> theme.Figure:
     """Accuracy against the number of samples, with intervals, one line a selector.
 
     Args:
         curves: by name, columns `n`, `mean`, `low`, `high`, [P] each.
+        top: of the y axis, for shares that are all small.
 
     Raises:
         ValueError: if a column is missing, or columns differ in length.
     """
-    return lines_with_bands(curves, "n", " at N = {:,.0f}", title, x_title, y_title)
+    return lines_with_bands(curves, "n", " at N = {:,.0f}", title, x_title, y_title, top)
 
 
 def metric_by_labels(points: Any, *, title: str = "What labels buy",
@@ -171,11 +172,12 @@ def learning_curve(records: Iterable[Any], *, title: str = "Training",
     checks = checks[:: -math.ceil(len(checks) / 50) or -1][::-1]
     names = list(dict.fromkeys(name for _, check in checks for name in check))
     fig = theme.figure(title, height=480 if names else theme.HEIGHT)
-    fig.add_scatter(
-        x=at, y=loss, mode="lines", name="loss of a batch", hoverinfo="skip",
-        line={"color": "#c3cad3", "width": 1},
-    )
-    _add_line(fig, "loss, smoothed", at, smooth, theme.STYLES[0], mode="lines")
+    name = "loss of a batch"
+    if len(rows) >= 40:  # `_smooth` leaves a shorter one as it is
+        fig.add_scatter(x=at, y=loss, mode="lines", name=name, hoverinfo="skip",
+                        line={"color": "#c3cad3", "width": 1})
+        name = "loss, smoothed"
+    _add_line(fig, name, at, smooth, theme.STYLES[0], mode="lines")
     fig.update_yaxes(title_text="loss", range=[0, 1.1 * max(smooth) or 1])
     fig.update_layout(yaxis_domain=[0.55, 1] if names else [0, 1])
     fig.update_xaxes(title_text=x, range=[0, 1.02 * max(at) or 1],
@@ -222,14 +224,10 @@ def aggregation_comparison(results: Mapping[str, Any], *,
     room = 0.1 * (max(high) - min(low)) or 0.05
     fig.update_xaxes(title_text=x_title, range=[min(low) - room, max(high) + room])
     fig.update_layout(margin={"l": 24 + 8 * max(map(len, order)), "t": 56})
-    best, worst = order[-1], order[0]
-    apart = "do not overlap" if rows[best][1] > rows[worst][2] else "overlap"
     return theme.Figure(
-        fig,
-        f"{best} is highest at {mean[-1]:.3f} ({low[-1]:.3f} to {high[-1]:.3f}), {worst} "
-        f"lowest at {mean[0]:.3f} ({low[0]:.3f} to {high[0]:.3f}); their 95 % intervals "
-        f"{apart}.",
-    )
+        fig, f"{order[-1]} is highest at {mean[-1]:.3f} ({low[-1]:.3f} to {high[-1]:.3f}), "
+        f"{order[0]} lowest at {mean[0]:.3f} ({low[0]:.3f} to {high[0]:.3f}). Lines are 95 % "
+        "intervals.")
 
 
 def live(records: Iterable[Any], *, title: str = "Training", x: str = "tokens",
@@ -249,9 +247,7 @@ def live(records: Iterable[Any], *, title: str = "Training", x: str = "tokens",
             seen.append(_fields(record))
             if handle and time.monotonic() - shown >= every:
                 figure = learning_curve(seen, title=title, x=x)
-                handle.update(
-                    {"image/svg+xml": figure.svg(), "text/plain": figure.alt}, raw=True
-                )
+                handle.update({"image/svg+xml": figure.svg(), "text/plain": figure.alt}, raw=True)
                 shown = time.monotonic()
             yield record
     finally:
@@ -277,7 +273,7 @@ def _handle() -> Any:
 
 
 def lines_with_bands(curves: Mapping[str, Any], x: str, place: str, title: str, x_title: str,
-                     y_title: str) -> theme.Figure:
+                     y_title: str, top: float = 1.02) -> theme.Figure:
     """Lines `mean` over `low` to `high` against the column `x`, on a log axis."""
     if not curves:
         raise ValueError("no curve to draw: the mapping from names to curves is empty")
@@ -295,17 +291,19 @@ def lines_with_bands(curves: Mapping[str, Any], x: str, place: str, title: str, 
         spans = [f"{a:.3f} to {b:.3f}" for a, b in zip(low, high)]
         _add_line(fig, name, n, mean, styles[name], text=spans)
         ticks |= set(n)
-        ends = () if sentences else (place.format(n[0]), place.format(n[-1]))
-        sentences.append(
-            f"{name} {_trend(mean[0], mean[-1], *ends)} ({low[-1]:.2f} to {high[-1]:.2f})"
-        )
+        ends = ("", "") if sentences else (place.format(n[0]), place.format(n[-1]))
+        way, turn = _trend(mean[0], mean[-1], *ends), _turn(mean, low[-1], high[-1])
+        if turn is not None:
+            way = _trend(mean[0], mean[turn], ends[0], place.format(n[turn])) + ", then "
+            way += f"{'rises' if mean[-1] > mean[turn] else 'falls'} to {mean[-1]:.2f}{ends[1]}"
+        sentences.append(f"{name} {way} ({low[-1]:.2f} to {high[-1]:.2f})")
     if min(ticks) <= 0:
         raise ValueError(f"{x} is drawn on a log axis and must be positive, got {min(ticks)}")
     ends = [math.log10(min(ticks)), math.log10(max(ticks))]
     pad = 0.03 * (ends[1] - ends[0]) or 0.3
     fig.update_xaxes(title_text=x_title, type="log", range=[ends[0] - pad, ends[1] + pad])
     fig.update_xaxes(tickvals=sorted(ticks), ticktext=[f"{n:,.0f}" for n in sorted(ticks)])
-    fig.update_yaxes(title_text=y_title, range=[0, 1.02], tickvals=_TENTHS)
+    fig.update_yaxes(title_text=y_title, range=[0, top], tickvals=_TENTHS if top > 1 else None)
     return theme.Figure(fig, "; ".join(sentences) + ". Bands are 95 % intervals.")
 
 
@@ -323,13 +321,8 @@ def _add_line(fig: "Figure", name: str, x: Iterable[float], y: Iterable[float],
 
 def _bars(middle: Sequence[float], low: Sequence[float], high: Sequence[float],
           style: theme.Style) -> dict[str, Any]:
-    return {
-        "array": [h - m for m, h in zip(middle, high)],
-        "arrayminus": [m - a for m, a in zip(middle, low)],
-        "color": style.colour,
-        "width": 0,
-        "thickness": 1.5,
-    }
+    return {"array": [h - m for m, h in zip(middle, high)], "color": style.colour, "width": 0,
+            "arrayminus": [m - a for m, a in zip(middle, low)], "thickness": 1.5}
 
 
 def _fields(row: Any) -> Mapping[str, Any]:
@@ -374,10 +367,17 @@ def _smooth(values: Sequence[float]) -> list[float]:
     return [(sums[i] - sums[max(0, i - width)]) / min(i, width) for i in ends]
 
 
+def _turn(mean: Sequence[float], low: float, high: float) -> int | None:
+    """Where a line turns: farthest beyond both its ends, and outside its last interval."""
+    least, most = sorted((mean[0], mean[-1]))
+    at = max(range(len(mean)), key=lambda i: max(least - mean[i], mean[i] - most))
+    return None if least <= mean[at] <= most or low <= mean[at] <= high else at
+
+
 def _trend(first: float, last: float, at_first: str = "", at_last: str = "") -> str:
-    verb = "stays at" if abs(last - first) < 0.005 else "rises" if last > first else "falls"
-    if verb == "stays at":
+    if abs(last - first) < 0.005 or f"{last:.2f}" == f"{first:.2f}":
         return f"stays at {last:.2f}"
+    verb = "rises" if last > first else "falls"
     return f"{verb} from {first:.2f}{at_first} to {last:.2f}{at_last}"
 
 

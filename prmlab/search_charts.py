@@ -56,7 +56,8 @@ def tree_sizes(trees: Mapping[str, Sequence[Any]], *, title: str = "How the tree
         sentences.append(f"{name} has {sizes[-1]:.1f} steps a tree after {rounds[-1]} rounds, of "
                          f"{drawn:.1f} drawn ({_shares(some)})")
         most = max(most, *sizes)
-    fig.update_xaxes(title_text="round")
+    longest = max(tree.rounds for some in trees.values() for tree in some)
+    fig.update_xaxes(title_text="round", tickvals=list(range(0, longest + 1, 1 + longest // 12)))
     fig.update_yaxes(title_text="different steps in the tree", range=[0, 1.05 * most])
     return theme.Figure(fig, "; ".join(sentences) + ".")
 

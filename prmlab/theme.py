@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720, 400
 PLOTLY = "application/vnd.plotly.v1+json"
+_LETTER = 6.6  # pixels, of a wide font at 12 px, so that no line of a caption is cut off
 
 
 class Style(NamedTuple):
@@ -122,7 +123,7 @@ class Figure:
         """`alt` in lines that fit under the picture."""
         left = self.figure.layout.margin.l or svg.MARGIN["l"]
         width = (self.figure.layout.width or WIDTH) - left - 26
-        return textwrap.wrap(self.alt.replace(" %", "\N{NO-BREAK SPACE}%"), int(width / 5.9))
+        return textwrap.wrap(self.alt.replace(" %", "\N{NO-BREAK SPACE}%"), int(width / _LETTER))
 
     def svg(self) -> str:
         """The static picture."""

@@ -17,7 +17,8 @@ first cell holds the title and this table, which tests/test_notebooks.py reads:
     | **Recorded** | the accuracy curves (data/curves.jsonl) |
 
 Execution is without a network, in notebooks/. What changes from run to run is removed: timings,
-widget state, and the live view of a widget where its output also has a picture or HTML.
+progress bars, widget state, and the live view of a widget where its output also has a picture or
+HTML.
 """
 
 import argparse
@@ -39,6 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 HEADER = ("You will", "Before this", "To read", "To run", "Live", "Recorded")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# A bar of tqdm's: "48%|███ | 193/400 [00:06<00:06, 31.88trace/s]", "8round [00:02, 3.2round/s]".
+BAR = re.compile(r"\s*(\d+%\|.*\|\s*\d+/\d+|\d+\w*) \[\d+:\d\d.*\](\x1b\[A)?\s*")
 
 
 def sources(only: list[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -131,9 +134,12 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             outputs.append(output)
         for output in outputs:
             if output.output_type == "stream":  # a bar's updates come as many pieces
-                output.text = placeless("\n".join(map(settled, output.text.split("\n"))))
+                lines = map(settled, output.text.split("\n"))
+                output.text = placeless("\n".join(
+                    line for line in lines if not BAR.fullmatch(line)))
         if "outputs" in cell:
-            cell.outputs = outputs
+            cell.outputs = [output for output in outputs if output.get("name") != "stderr"
+                            or output.text.strip()]
 
 
 def placeless(text: str) -> str:

@@ -70,6 +70,7 @@ def test_half_as_good():
                (strategy(lambda tree, node, top: top), "greedy search"),
                (strategy(siblings), "best of its own siblings"),
                (strategy(lambda tree, node, top: top / 2, n=4), "Draw 3 steps"),
+               (strategy(lambda tree, node, top: np.nextafter(top / 2, 1)), "half is enough"),
                (strategy(lambda tree, node, top: top / 2, prune=False), "still open"),
                (strategy(lambda tree, node, top: top / 2, most=99), "at most 8 of them"),
                (strategy(lambda tree, node, top: 0.3), "grows another tree"),
@@ -110,7 +111,14 @@ def test_choose_child():
                (lambda v, n, p, c: n.index(max(n)), "visited most"),
                (lambda v, n, p, c: loop(v, n, p, 1.0), "left `explore` out"),
                (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(p / np.array(n)))),
-                "logarithm is missing")])
+                "logarithm is missing"),
+               (lambda v, n, p, c: len(v) - 1 - loop(v[::-1], n[::-1], p, c), "you took the last"),
+               (lambda v, n, p, c: loop(v, n, sum(n), c), "use `parent_visits`"),
+               (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(np.log2(p) / n))),
+                "base 2"),
+               (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(np.log10(p) / n))),
+                "base 10"),
+               (lambda v, n, p, c: loop(v, [k + 1 for k in n], p, c), "added 1")])
 
 
 def test_tokens_read():

@@ -1,5 +1,7 @@
 """The calculator: fields to bill, by hand, and its words where numbers are impossible."""
 
+import re
+
 import pytest
 
 pytest.importorskip("ipywidgets")
@@ -14,15 +16,25 @@ def made():
     return CostCalculator(Plan(3, 5, 4, 7, tokens=3000), [SLOW], n_devices=2)
 
 
+def cells(page):
+    return re.findall(r"<td[^>]*>([^<]*)</td>", page)
+
+
+def test_the_columns_of_the_bill_stand_apart():
+    page = made().to_html()
+    for head in ("tokens a second, each", "hours of 2", "dollars"):
+        assert re.search(rf'<th scope="col" style="[^"]*padding-left[^"]*">{head}</th>', page)
+
+
 def test_the_bill_follows_the_fields():
     calculator = made()
     (told,) = calculator.bills
     assert told[1].hours == pytest.approx(420 * 3000 / 50 / 3600)  # 7 hours
-    assert "<td>3.5</td><td>14</td>" in calculator.to_html()
+    assert cells(calculator.to_html())[-2:] == ["3.5", "14"]
     calculator.fields["steps"].value = 8
     calculator.price.value = 3.0
     calculator.n_devices.value = 7
-    assert "<td>2.0</td><td>42</td>" in calculator.children[1].value
+    assert cells(calculator.children[1].value)[-2:] == ["2.0", "42"]
     assert repr(calculator) == ("840 rollouts of 3,000 tokens, 0.0 billion tokens in all. "
                                 "a slow <one>: 2 h of 7, 42 dollars.")
 

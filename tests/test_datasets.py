@@ -82,8 +82,13 @@ def test_prm800k_keeps_what_was_labelled_before_a_gap(tmp_path):
 
 
 def test_prm800k_refuses_unknown_policies():
-    with pytest.raises(ValueError, match="neutral must be one of keep, right, wrong, unlabelled"):
-        prm800k.read(SAMPLES / "prm800k.jsonl", neutral="positive")
+    for options, words in (
+            ({"neutral": "positive"},
+             "neutral must be one of keep, right, wrong, unlabelled; got 'positive'"),
+            ({"neutral": "right", "human": "maybe"},
+             "human must be one of right, unlabelled; got 'maybe'")):
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            prm800k.read(SAMPLES / "prm800k.jsonl", **options)
     with pytest.raises(TypeError, match="neutral"):
         prm800k.read(SAMPLES / "prm800k.jsonl")
 

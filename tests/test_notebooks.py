@@ -38,6 +38,8 @@ def complaints(notebook: nbformat.NotebookNode) -> list[str]:
         wrong.append("metadata.widgets is set: some viewers refuse the whole file")
     wrong += [f"saved with what the doctor called a failure: {line}"
               for line in make_notebooks.failures(notebook)]
+    wrong += [f"cell {number} is empty" for number, cell in enumerate(notebook.cells)
+              if not cell.source.strip()]
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if not code or not re.search(r"^SEED = \d+", code[0].source, re.MULTILINE):
         wrong.append("the first code cell sets no SEED")
@@ -136,6 +138,21 @@ def test_the_nbval_route_passes_and_can_fail(sample):
     assert "1 failed, 2 passed" in done.stdout
 
 
+def test_progress_bars_are_not_saved():
+    def stream(name, text):
+        return nbformat.v4.new_output("stream", name=name, text=text)
+
+    bars = ("  0%|          | 0/80 [00:02<?, ?trace/s]\r\n 80%|████████  | 1788/2224 [00:02<00:00, "
+            "891.44trace/s]\x1b[A\n100%|██████████| 80/80 [00:03<00:00, 23.32trace/s] \n"
+            "8round [00:02,  3.23round/s]\n")
+    cell = nbformat.v4.new_code_cell("pass", outputs=[
+        stream("stderr", bars), stream("stdout", "8round [00:02]?\n\n2 of 3\n"),
+        stream("stderr", "\n"), stream("stderr", bars + "UserWarning: [00:02]\n")])
+    make_notebooks.clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert [(output.name, output.text.strip()) for output in cell.outputs] == [
+        ("stdout", "8round [00:02]?\n\n2 of 3"), ("stderr", "UserWarning: [00:02]")]
+
+
 def test_a_failure_of_the_doctor_is_not_saved(tmp_path):
     (tmp_path / "src").mkdir()
     source = tmp_path / "src" / "97_failing.py"
@@ -170,6 +187,8 @@ def planted_notebook(**changes):
         cells[0].source = cells[0].source.replace(*changes["header"])
     if "source" in changes:
         cells[1].source = changes["source"]
+    if "words" in changes:
+        cells.append(nbformat.v4.new_markdown_cell(changes["words"]))
     if "data" in changes:
         cells[2].outputs = [nbformat.v4.new_output("display_data", changes["data"])]
     if "outputs" in changes:
@@ -187,6 +206,7 @@ SENTENCE = "Accuracy rises from 0.4 to 0.6 as N grows."
     ({"header": ("2 seconds on two cores", "quick")}, "'To run' reads 'quick'"),
     ({"source": "# NBVAL_CHECK_OUTPUT\nx = 1"}, "sets no SEED"),
     ({"source": "SEED = 0"}, "fewer than 5"),
+    ({"words": " \n"}, "cell 6 is empty"),
     ({"source": "# NBVAL_CHECK_OUTPUT\nSEED = 0" + "\n" * 25}, "27 lines"),
     ({"source": "# NBVAL_CHECK_OUTPUT\nSEED = 0\nfrom math import *"}, "star import"),
     ({"metadata": {"widgets": {}}}, "metadata.widgets"),

@@ -75,8 +75,33 @@ def test_sentences_say_the_numbers():
         "Trace 0 scores lowest at step 1 (0.20); its first wrong step is 0. "
         "Trace 1 scores lowest at step 0 (0.30).")
     assert figures["aggregation"].alt == (
-        "product is highest at 0.720 (0.600 to 0.800), mean lowest at 0.500 (0.450 to 0.550); "
-        "their 95 % intervals do not overlap.")
+        "product is highest at 0.720 (0.600 to 0.800), mean lowest at 0.500 (0.450 to 0.550). "
+        "Lines are 95 % intervals.")
+
+
+def test_a_line_that_turns_is_said_to_turn_and_one_that_wobbles_is_not():
+    def said(mean):
+        curve = {"n": [1, 64, 1860], "mean": mean, "low": [0.35, 0.6, 0.4], "high": [0.5, 0.7, 0.57]}
+        return plots.best_of_n({"ORM": curve}).alt.partition(" (")[0]
+
+    assert said([0.41, 0.67, 0.48]) == (
+        "ORM rises from 0.41 at N = 1 to 0.67 at N = 64, then falls to 0.48 at N = 1,860")
+    assert said([0.61, 0.02, 0.612]).startswith("ORM falls from 0.61 at N = 1 to 0.02 at N = 64, then")
+    assert said([0.41, 0.52, 0.48]) == "ORM rises from 0.41 at N = 1 to 0.48 at N = 1,860"
+    assert said([0.4051, 0.41, 0.4149]) == "ORM stays at 0.41"
+
+
+def test_small_shares_fill_the_figure_where_asked():
+    assert plots.best_of_n({"PRM": CURVE}, top=0.3).figure.layout.yaxis.range == (0, 0.3)
+    assert plots.best_of_n({"PRM": CURVE}).figure.layout.yaxis.range == (0, 1.02)
+
+
+def test_no_line_is_called_smoothed_that_is_not():
+    def names(n):
+        return [line.name for line in plots.learning_curve(records(n)).figure.data][:2]
+
+    assert names(4) == ["loss of a batch"]
+    assert names(100) == ["loss of a batch", "loss, smoothed"]
 
 
 def test_every_estimate_has_its_spread_drawn():

@@ -332,6 +332,8 @@ def test_the_twin_holds_what_was_drawn_and_says_what_it_leaves_out():
 def test_the_notebook_keeps_a_table_of_values():
     fan = RolloutFan(TRACES, POLICY)
     fan.step = 3
+    untouched = fan._repr_mimebundle_()[0]["text/html"]
+    assert "<table" in untouched and "unknown" not in untouched  # nothing drawn: no column of it
     fan.sample()
     data = fan._repr_mimebundle_()[0]
     assert data["text/plain"] == "Rollout fan: 3 traces, 8 rollouts drawn from 1 prefixes."

@@ -32,6 +32,7 @@ def test_tree_sizes_and_scores_by_depth():
     assert f"beam has {mean:.1f} steps a tree after 3 rounds" in figure.alt
     assert figure.figure.data[0].y[0] == 0 and figure.figure.data[0].y[-1] == mean
     assert "<svg" in figure.svg()
+    assert figure.figure.layout.xaxis.tickvals == (0, 1, 2, 3)  # no half rounds
     depth = search_charts.score_by_depth(trees["beam"])
     assert "kept steps score" in depth.alt and "<svg" in depth.svg()
 

@@ -39,6 +39,7 @@ def test_chosen_takes_its_own_and_keeps_their_kinds():
 @pytest.mark.parametrize(("values", "message"), [
     ({"n_paths": 2.5}, "n paths must be a whole number, got 2.5"),
     ({"n_paths": True}, "n paths must be a whole number, got True"),
+    ({"seed": -5}, "seed must be a whole number of 0 or more, got -5"),
     ({"cut": "high"}, "cut must be a number, got 'high'"),
     ({"bold": 1}, "bold must be on or off, got 1"),
     ({"rule": 3}, "rule must be words, got 3"),

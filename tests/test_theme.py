@@ -69,6 +69,16 @@ def test_showing_leaves_the_figure_as_it_was():
     assert repr(shown) == "A sentence."
 
 
+def test_a_caption_keeps_inside_the_figure_whatever_its_margin():
+    words = ("Of 10 claims 7 confirmed, 0 refuted, 3 undecided (PRM above ORM at 8; ORM above "
+             "majority at 1860; PRM - majority: 1860 over 8). Lines are 95 % intervals.")
+    fig = line()
+    fig.update_layout(margin={"l": 213})
+    caption = theme.Figure(fig, words).caption
+    # Chromium on Linux: the first 80 characters are 506 pixels wide.
+    assert max(map(len, caption)) * 506 / 80 <= theme.WIDTH - 213 - svg.MARGIN["r"]
+
+
 def test_a_figure_needs_its_sentence():
     with pytest.raises(ValueError, match="needs alt, a sentence"):
         theme.Figure(line(), " ")

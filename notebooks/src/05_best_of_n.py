@@ -486,7 +486,7 @@ lucky = {"PRM": lucky_share(by_prm), "ORM": lucky_share(by_orm),
          "PRM, large": lucky_share(drawn.each("prm-large product"))}
 plots.best_of_n({name: {"n": NS, "mean": s.share, "low": s.low, "high": s.high}
                  for name, s in lucky.items()},
-                title="Right answers by wrong steps",
+                title="Right answers by wrong steps", top=0.35,
                 y_title="share of the right answers chosen")
 
 # %%

@@ -36,6 +36,7 @@ from prmlab.widgets import twin
 from prmlab.widgets.beam_explorer import BeamExplorer
 
 theme.use()
+pd.set_option("display.max_colwidth", None)  # steps are here to be read
 SEED = 1  # the recording's, so that live searches are among the recorded ones
 
 # %% [markdown]
@@ -311,6 +312,8 @@ print("MCTS: most visits of one node below the root, more than 1:",
 exercises.show("06", "choose_child")
 
 # %%
+from math import log, sqrt
+
 def choose_child(values, visits, parent_visits, explore):
     ...  # your code: an index
 
@@ -322,7 +325,8 @@ exercises.check("06", "choose_child", choose_child)
 # A PRM is asked after every step, and each question contains all that came before.
 # Read naively, a trace of S steps is read S times. But the states of a prefix do not
 # change when something is appended, so a scorer that keeps them reads every token of
-# the tree *once*. That is `PrefixMemory`.
+# the tree *once*. That is `PrefixMemory`. **Predict:** how many times less does the PRM read
+# with it, for the eight beams above?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -374,6 +378,9 @@ print(f"{len(recorded['problems'])} problems, split {recorded['split']!r}; "
       f"fixed: {recorded['fixed']}")
 
 # %% [markdown]
+# **Predict:** 256 traces of a problem instead of one. How many times as many tokens does
+# the policy run for them, where equal samples are run once? And where each is decoded?
+
 # %%
 # NBVAL_CHECK_OUTPUT
 samples = {run["budget"]: run for run in recorded["runs"] if run["strategy"] == "majority"}

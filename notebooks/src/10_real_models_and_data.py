@@ -180,8 +180,9 @@ def first_error_of(kind, value, n_steps):
 exercises.check("10", "first_error_of", first_error_of)
 
 # %% [markdown]
-# How much would the slip cost? Take a judge that is always right, and read PRMBench's
-# numbers as if they counted from 0. **Predict** its accuracy on wrong traces.
+# How much would the slip cost? Take a judge that is always right, and a truth that counts
+# from 1, as PRMBench's does, read as if it counted from 0. **Predict** the judge's accuracy
+# on traces with an error, on traces without one, and its F1.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -189,7 +190,8 @@ truth = [rows.first_error(trace) for trace in processbench.read(process_file)]
 slipped = [None if step is None else step + 1 for step in truth]
 for name, told in (("read rightly", truth), ("off by one", slipped)):
     result = metrics.first_error_f1(truth, told)
-    print(f"{name:13} F1 of a perfect judge: {result.f1:.2f}")
+    print(f"{name:13} a perfect judge: with an error {result.acc_error:.2f}, "
+          f"without {result.acc_correct:.2f}, F1 {result.f1:.2f}")
 
 # %% [markdown]
 # A figure of zero would be noticed. A slip in *some* rows is not: PRMBench itself has
@@ -243,8 +245,9 @@ for policy_word in ("right", "wrong"):
 # ## Bad rows
 #
 # Real files have torn lines. A reader that skips them in silence trains you a model
-# on a part of your data; one that stops at the first never gets to the end. **Predict**
-# what each of the two modes does with this file of four rows.
+# on a part of your data; one that stops at the first never gets to the end. Ours does
+# what you ask for: it skips and counts (`strict=False`), or stops. **Predict** what comes
+# of this file of four rows in either way.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -415,7 +418,7 @@ plots.highlight(sample[0], prm.score(sample)[0], truth=rows.first_error(sample[0
 # %%
 by_task = pd.DataFrame({
     task: {judge: told(mistakes[judge]["tasks"][task]["f1"]) for judge in
-           ("always step 0", "arithmetic checker", "prm")}
+           ("always right", "arithmetic checker", "prm")}
     for task in mistakes["traces"]}).T
 print(by_task.to_string())
 
@@ -660,6 +663,8 @@ for name, adapter in adapters.items():
 exercises.show("10", "read_scores")
 
 # %%
+import math
+
 def read_scores(logits, ids, tag, right):
     ...  # your code: one score for each tag
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from math import exp, log, sqrt
+from math import exp, log, log2, log10, sqrt
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ Walk = Generator[Any, list[list[int]], None]
 
 def _half_as_good(tree: GrowingTree, *, share: float = 0.5, most: int | None = MOST,
                   n: int = N_STEPS, of_row: bool = False, steps: bool = False,
-                  prune: bool = True, worst: bool = False) -> Walk:
+                  prune: bool = True, worst: bool = False, more: bool = False) -> Walk:
     """The rule of the exercise, and by its switches what is mistaken for it."""
     tips = tree.live([0])
     while tips:
@@ -60,17 +60,19 @@ def _half_as_good(tree: GrowingTree, *, share: float = 0.5, most: int | None = M
         good = []
         for lot in lots:
             limit = (min if worst else max)(map(value, lot)) * share
-            good += [node for node in tree.best(lot) if value(node) >= limit]
+            good += [node for node in tree.best(lot)
+                     if value(node) > limit or value(node) == limit and not more]
         good = tree.best(good, most)
         if prune:
             tree.prune(set(children) - set(good))
         tips = tree.live(good)
 
 
-def _grown(strategy: Callable[[GrowingTree], Walk], length: int, alike: float
-           ) -> list[list[Any]]:
+def _grown(strategy: Callable[[GrowingTree], Walk], length: int, alike: float,
+           judge: type = scorers.Random) -> list[list[Any]]:
     """The tree of a strategy on a toy, a row a node; at most 30 rounds."""
-    scorer = scorers.Weighted((scorers.Random(length), scorers.Constant(1.0)), (1 - alike, alike))
+    own = judge(length) if judge is scorers.Random else judge()
+    scorer = scorers.Weighted((own, scorers.Constant(1.0)), (1 - alike, alike))
     (found,) = search.run(
         strategy, toys.make(1, length=length), toys.ToyPolicy(keep=0.6, repair=0.5), scorer,
         watch=lambda number, trees: number >= 30)
@@ -89,8 +91,8 @@ def half_as_good(attempt: Any) -> str | None:
     if not inspect.isgenerator(walk):
         return ("A strategy is a generator: it must `yield search.Steps(nodes, n)` and take the "
                 "rows that come back. Yours has no `yield`.")
-    said = compare(partial(_grown, attempt), [(8, 0.0), (10, 0.0), (5, 0.9), (6, 0.7)],
-                   partial(_grown, _half_as_good), [
+    cases = [(8, 0.0), (10, 0.0), (5, 0.9), (6, 0.7), (4, 0.5, toys.Truth)]  # last: exact halves
+    said = compare(partial(_grown, attempt), cases, partial(_grown, _half_as_good), [
         (sentence, partial(_grown, partial(_half_as_good, **how)))
         for sentence, how in (
             ("You kept the best only: that is a greedy search.", {"share": 1.0}),
@@ -105,6 +107,8 @@ def half_as_good(attempt: Any) -> str | None:
             ("What was not kept is still open: say so with `tree.prune(...)`.", {"prune": False}),
             (f"Draw {N_STEPS} steps from each tip.", {"n": 4}),
             ("You compared with the worst of the round; compare with the best.", {"worst": True}),
+            ("You kept those above half of the best; exactly half is enough (`>=`).",
+             {"more": True}),
         )])
     if said and "raised" in said:
         raise Stopped(said)
@@ -123,6 +127,11 @@ _CHILDREN = [
     ([0.8, 0.3, 0.55], [20, 4, 6], 30, 0.3), ([0.62, 0.5], [9, 5], 14, 0.35),
     ([0.23, 0.37, 0.38], [5, 8, 10], 23, 0.2), ([0.18, 0.48, 0.64], [10, 4, 5], 19, 1.0),
     ([0.53, 0.5, 0.03], [4, 10, 1], 15, 0.5),
+    ([0.5, 0.5], [4, 4], 8, 0.5), ([0.2, 0.6, 0.6], [5, 5, 5], 16, 0.4),  # equals
+    ([1.0, 0.01], [7, 1], 8, 1.0), ([1.0, 0.05, 0.38], [9, 1, 9], 19, 1.0),  # other logarithms
+    ([0.01, 0.77], [1, 4], 25, 1.0),  # the parent has more visits than these children
+    ([0.78, 1.0, 0.13], [9, 8, 1], 19, 1.0), ([0.98, 0.01, 0.27], [4, 1, 7], 13, 1.0),
+    ([0.09, 0.34], [5, 9], 15, 1.0),
 ]
 
 
@@ -136,6 +145,9 @@ def choose_child(attempt: object) -> str | None:
         return choose
 
     right = by(lambda n, parent, c: c * sqrt(log(parent) / n))
+
+    def last(values: Sequence[float], visits: Sequence[int], parent: int, c: float) -> int:
+        return len(values) - 1 - right(values[::-1], visits[::-1], parent, c)
 
     def lowest(values: Sequence[float], visits: Sequence[int], parent: int, c: float) -> int:
         ranks = [v + c * sqrt(log(parent) / n) for v, n in zip(values, visits)]
@@ -161,6 +173,17 @@ def choose_child(attempt: object) -> str | None:
          by(lambda n, parent, c: c * sqrt(log(n) / parent))),
         ("You took the child visited least: the value counts too.",
          lambda v, n, parent, c: n.index(min(n))),
+        ("Of equal children you took the last; take the first.", last),
+        ("The logarithm is the natural one; yours is to the base 2.",
+         by(lambda n, parent, c: c * sqrt(log2(parent) / n))),
+        ("The logarithm is the natural one; yours is to the base 10.",
+         by(lambda n, parent, c: c * sqrt(log10(parent) / n))),
+        ("You added 1 to the child's visits; divide by them as they are.",
+         by(lambda n, parent, c: c * sqrt(log(parent) / (n + 1)))),
+        ("You took the sum of the children's visits for N; use `parent_visits`.",
+         lambda v, n, parent, c: right(v, n, sum(n), c)),
+        ("You doubled the logarithm, as UCB1 is often written; here `explore` is all there is.",
+         by(lambda n, parent, c: c * sqrt(2 * log(parent) / n))),
     ])
 
 

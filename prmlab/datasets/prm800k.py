@@ -43,9 +43,10 @@ def read(path: str | os.PathLike[str], *, neutral: str, human: str = "right",
     Raises:
         ValueError: for an option that is none of these; else as `rows.Reading`.
     """
-    if neutral not in NEUTRAL or human not in ("right", "unlabelled"):
-        raise ValueError(f"neutral must be one of {', '.join(NEUTRAL)} and human right or "
-                         f"unlabelled, got {neutral!r} and {human!r}")
+    for option, given, known in (("neutral", neutral, [*NEUTRAL]),
+                                 ("human", human, ["right", "unlabelled"])):
+        if given not in known:
+            raise ValueError(f"{option} must be one of {', '.join(known)}; got {given!r}")
     ratings = {1: 1, -1: -1, 0: NEUTRAL[neutral], None: None}
     written = 1 if human == "right" else None
 

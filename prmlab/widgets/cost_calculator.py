@@ -16,6 +16,8 @@ from prmlab.markup import escape
 FIELDS = {"problems": "problems", "n_samples": "traces of each", "steps": "steps of each",
           "n_rollouts": "rollouts of each prefix", "tokens": "tokens of each rollout",
           "share": "share of them drawn"}
+# Columns apart, numbers under each other, in any page's own style of tables.
+_FIRST, _CELL = 'style="text-align:left"', 'style="text-align:right;padding-left:1.5em"'
 
 
 class CostCalculator(ipywidgets.VBox):
@@ -78,14 +80,15 @@ class CostCalculator(ipywidgets.VBox):
             return f'<p role="alert">✗ {escape(str(error))}</p>'
         n = self.n_devices.value
         rows = "".join(
-            f'<tr><th scope="row" style="text-align:left">{escape(device.name)}</th>'
-            f"<td>{device.tokens_per_s:,.0f}</td><td>{due.hours / n:,.1f}</td>"
-            f"<td>{due.dollars:,.0f}</td></tr>" for device, due in bills)
+            f'<tr><th scope="row" {_FIRST}>{escape(device.name)}</th>'
+            f"<td {_CELL}>{device.tokens_per_s:,.0f}</td><td {_CELL}>{due.hours / n:,.1f}</td>"
+            f"<td {_CELL}>{due.dollars:,.0f}</td></tr>" for device, due in bills)
         return ('<table role="status"><caption style="text-align:left">'
                 f"{plan.labels:,.0f} labels, {plan.generations:,.0f} rollouts, "
                 f"{plan.all_tokens:,.0f} tokens</caption><thead><tr>"
-                '<th scope="col">on</th><th scope="col">tokens a second, each</th>'
-                f'<th scope="col">hours of {n}</th><th scope="col">dollars</th>'
+                f'<th scope="col" {_FIRST}>on</th>'
+                f'<th scope="col" {_CELL}>tokens a second, each</th>'
+                f'<th scope="col" {_CELL}>hours of {n}</th><th scope="col" {_CELL}>dollars</th>'
                 f"</tr></thead><tbody>{rows}</tbody></table>")
 
     def _changed(self, _: Any) -> None:

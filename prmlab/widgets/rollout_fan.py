@@ -9,6 +9,7 @@ where lines run `fan_layout`'s. A step is the last of a prefix: `step` counts th
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,8 @@ class RolloutFan(anywidget.AnyWidget):
                  f"{len(self.values)} prefixes.")
         drawn = [self.values.get((self.current, s + 1)) for s in range(len(trace.steps))]
         values = [None if row is None else row[0] / row[1] for row in drawn]
-        view = TraceView.of(trace.with_labels(values, "rollouts"), title="Values of the steps")
+        view = (TraceView.of(trace.with_labels(values, "rollouts"), title="Values of the steps")
+                if any(drawn) else TraceView.of(replace(trace, labels=None)))
         page = f"<p>{plain} Run this cell to draw.</p>{view._repr_html_()}"
         return {**data, "text/plain": plain, "text/html": page}, metadata
 

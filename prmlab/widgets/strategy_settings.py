@@ -80,9 +80,10 @@ def _checked(name: str, control: Mapping[str, Any], value: Any) -> Any:
     if control["kind"] in ("whole", "number") and isinstance(value, int | float) and not isinstance(value, bool):
         if control["kind"] == "number":
             return float(value)
-        if float(value).is_integer():
+        if float(value).is_integer() and (name != "seed" or value >= 0):
             return int(value)
-    wanted = {"whole": "a whole number", "number": "a number", "switch": "on or off",
+    whole = "a whole number of 0 or more" if name == "seed" else "a whole number"
+    wanted = {"whole": whole, "number": "a number", "switch": "on or off",
               "words": "words",
               "choice": f"one of {', '.join(control['choices'])}"}[control["kind"]]
     raise ValueError(f"{name.replace('_', ' ')} must be {wanted}, got {value!r}")

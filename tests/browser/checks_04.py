@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 FIGURES = (("Three values settle", "after step 0"),
-           ("Wrong hard labels of steps", "wrong called right rises"),
+           ("Wrong hard labels of steps", "all steps falls from"),
            ("value_histogram(", "right prefixes"),
            ("error_by_cost(", "Fixed misses"),
            ("label_charts.differences(", "first-error F1: below exact labels"))

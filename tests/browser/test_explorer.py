@@ -1,5 +1,6 @@
 """The beam explorer by keyboard only: its static twin offline, and in JupyterLab with a kernel."""
 
+import json
 import re
 
 import jupytext
@@ -16,7 +17,7 @@ from test_widgets import CONTRAST, check_contrast
 from prmlab import toys
 from prmlab.traces import Problem, Trace
 from prmlab.widgets import twin
-from prmlab.widgets.beam_explorer import BeamExplorer
+from prmlab.widgets.beam_explorer import PARTS, STATIC, BeamExplorer
 
 pytestmark = pytest.mark.browser
 open_page = test_widgets.open_page  # a fixture
@@ -186,6 +187,32 @@ def test_twin_by_keyboard(open_page):
     check_roles(page)
     check_contrast(page)
     assert page.get_by_role("button", name="Rescue").count() == 0
+
+
+def test_tab_goes_on_from_a_control_that_was_changed(open_page):
+    shown = BeamExplorer(toys.make(2, length=6), toys.ToyPolicy(), toys.Values(), beam_width=2)
+    shown.run()
+    names = ("searches", "selected", "round", "status", "settings", "pinned", "controls", "heard",
+             "asked")
+    state = json.loads(json.dumps({name: getattr(shown, name) for name in names}))
+    page = open_page(twin.fragment(PARTS, STATIC / "beam_explorer.css", state))
+    width, branching = page.get_by_label("beam width"), page.get_by_label("branching")
+    width.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Tab")
+    expect(branching).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")  # no number: what it was comes back
+    page.keyboard.press("Tab")
+    expect(branching).to_have_value("4")
+    expect(width).to_have_value("3")
+    expect(page.get_by_label("max steps")).to_be_focused()
+    page.get_by_label("strategy").focus()
+    page.keyboard.press("ArrowDown")  # best of n has other controls
+    expect(page.get_by_label("strategy")).to_be_focused()
+    expect(width).to_have_count(0)
+    expect(page.get_by_label("n samples")).to_be_visible()
 
 
 def test_twin_plays_the_rounds(open_page):

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from prmlab import problems
 from prmlab.traces import Problem, Trace
 from prmlab.widgets import twin
-from prmlab.widgets.rollout_fan import RolloutFan
+from prmlab.widgets.rollout_fan import STATIC, RolloutFan
 
 pytestmark = pytest.mark.browser
 open_page = test_widgets.open_page  # a fixture
@@ -129,6 +129,38 @@ def test_hostile_text_stays_text_and_the_layout_holds(open_page):
     assert page.locator("section").bounding_box()["height"] < 3000
     expect(page.locator(".prm-full")).to_contain_text("more characters not shown")
     expect(page.locator(".prm-full")).to_contain_text(HOSTILE[1])
+
+
+def test_a_kernel_that_never_answers_keeps_nobody_waiting(open_page):
+    fan = drawn()
+    state = {name: getattr(fan, name) for name in fan.trait_names(sync=True)
+             if not name.startswith(("_", "layout", "comm", "tabbable", "tooltip"))}
+    page = open_page(twin.fragment(STATIC / "rollout_fan.js", STATIC / "rollout_fan.css", state))
+    page.get_by_role("button", name="Sample 8 more").click()
+    stop, alert = page.get_by_role("button", name="Stop"), page.get_by_role("alert")
+    expect(stop).to_be_visible()
+    expect(alert).to_have_count(0)
+    expect(alert).to_contain_text("run this cell again", timeout=9000)
+    stop.click()
+    expect(alert).to_have_count(0)
+    expect(stop).to_be_hidden()
+    expect(page.get_by_role("button", name="Sample 8 more")).to_have_attribute(
+        "aria-disabled", "false")
+
+
+def test_the_focus_stays_in_the_fan_at_its_last_trace(open_page):
+    other = Trace(Problem("q", "1 + 1?", "2", "expressions"), ("1 + 1 = 2",))
+    fan = RolloutFan([other, other], Says(), truth=lambda trace: None)
+    fan.sample()
+    fan.current = 1
+    fan.step = 0
+    fan.sample()
+    fan.current = 0
+    page = open_page(fan.to_html())
+    page.get_by_role("button", name="Next →").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(60)
+    expect(page.get_by_role("button", name="← Previous")).to_be_focused()
 
 
 def test_in_a_frame_as_a_notebook_shows_it(open_page):

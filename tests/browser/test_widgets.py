@@ -184,6 +184,32 @@ def test_quiz_by_keyboard(open_page):
     assert page.get_by_role("group", name="0.9 * 0.9?").count() == 1
 
 
+def focused(page):
+    page.wait_for_timeout(60)  # a disabled button loses the focus a frame later
+    return page.evaluate("document.activeElement.textContent.slice(0, 40)")
+
+
+def test_the_focus_stays_in_the_quiz_where_a_question_is_answered(open_page):
+    state = {"questions": BANK, "title": "Quiz 01", "answers": {"n": 0.81}}
+    page = open_page(twin.fragment(STATIC / "quiz.js", STATIC / "quiz.css", state))
+    page.get_by_label("min").check()
+    page.keyboard.press("Enter")
+    assert focused(page) == "Next question"
+    page.keyboard.press("Enter")  # to the last one, answered before: no field takes the focus
+    assert focused(page) == "← Previous"
+    page.keyboard.press("Enter")
+    assert focused(page) == "Next →"
+
+
+def test_the_focus_stays_in_the_annotator_at_its_last_trace(open_page, tmp_path):
+    page = open_page(StepAnnotator(TRACES, tmp_path / "labels.jsonl").to_html())
+    page.get_by_role("button", name="Next →").focus()
+    page.keyboard.press("Enter")
+    assert focused(page) == "← Previous"
+    page.keyboard.press("Enter")
+    assert focused(page) == "Next →"
+
+
 def test_quiz_folded_in_a_page_without_scripts(open_page):
     page = open_page(Quiz(BANK, title="Quiz 01").to_html())
     assert page.get_by_text("One bad step decides.").is_hidden()

@@ -7,6 +7,7 @@ const PATIENCE = 6000; // ms without an answer before the reader is told
 
 function render({ model, el }) {
   let level = "auto", truth = true, again = true, playing = 0, newest = 0, waiting = 0, later = 0, unheard = "";
+  let offered = ""; // the strategy whose controls stand there
   const hasKernel = Object.keys(model.get("controls")).length > 0;
 
   const root = make("section", "prm-beam-explorer");
@@ -113,8 +114,12 @@ function render({ model, el }) {
     later = setTimeout(() => ask("run", { settings: model.get("settings") }), 300);
   }
   function drawControls() {
+    const fresh = fields(model.get("controls"), model.get("settings"), changed);
+    const { strategy } = model.get("settings");
+    if (strategy === offered) return fresh.forEach((one, i) => copyValue(one, box.children[i]));
+    offered = strategy;
     const name = box.contains(document.activeElement) ? document.activeElement.dataset.name : "";
-    box.replaceChildren(...fields(model.get("controls"), model.get("settings"), changed));
+    box.replaceChildren(...fresh);
     [...box.querySelectorAll("[data-name]")].find((input) => input.dataset.name === name)?.focus();
   }
   function drawStatus() {

@@ -112,6 +112,12 @@ function field(control, value, changed) {
   return label;
 }
 
+/** Give a control the value of another of its kind: it keeps the focus, and Tab goes on from it. */
+function copyValue(from, to) {
+  const [a, b] = [from, to].map((label) => label.querySelector("[data-name]"));
+  b[b.type === "checkbox" ? "checked" : "value"] = a[a.type === "checkbox" ? "checked" : "value"];
+}
+
 /** The controls of a search, as the chosen strategy has them. */
 function fields(controls, settings, changed) {
   const list = (name, label, choices, values) => ({ name, label, kind: "choice", choices, values });

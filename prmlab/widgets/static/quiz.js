@@ -95,6 +95,8 @@ function render({ model, el }) {
     live.textContent = "";
     draw();
     form.querySelector("input")?.focus();
+    const now = document.activeElement; // an answered question's fields take no focus
+    if (!root.contains(now) || now.disabled) (next.disabled ? back : next).focus();
   }
   function check() {
     const value = read();

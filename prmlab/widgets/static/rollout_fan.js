@@ -7,6 +7,9 @@ const SVG = new Set(["svg", "g", "path", "circle", "text", "polygon", "polyline"
 const COLUMNS = ["Roll out from", "Value", "Hard label", "Truth"];
 const KEYS = [["↑ ↓", "step, or rollout in the fan"], ["← →", "trace"],
   ["Enter", "predict, sample"]];
+const PATIENCE = 6000; // ms without an answer before the reader is told
+const UNHEARD = "The kernel has not answered. If it is busy, the answer will come; if it was "
+  + "restarted, run this cell again. What is shown can still be looked through.";
 const LEGEND = "Each line is a rollout, each dot on it a step, a ✗ on the way its first wrong step. "
   + "Choose a line to read it.";
 
@@ -57,6 +60,7 @@ function render({ model, el }) {
   let picked = null; // an index into fan().lines
   let seen = { key: "", n: 0 };
   let pending = 0; // the id of what was asked and not answered yet
+  let waiting = 0, unheard = "";
 
   const id = `prm-fan-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   const root = make("section", { class: "prm-rollout-fan", "aria-label": "Rollout fan" });
@@ -74,7 +78,13 @@ function render({ model, el }) {
   const question = make("label", {}, words, field);
   const sample = make("button", { class: "prm-go" });
   const rest = makeButton("", "", () => ask(left()));
-  const stop = makeButton("", "Stop", () => set({ stops: get("stops") + 1 }));
+  const stop = makeButton("", "Stop", () => {
+    set({ stops: get("stops") + 1 });
+    if (!unheard) return;
+    pending = 0; // nobody may ever answer: do not keep the reader waiting
+    onHeard();
+    say("No longer waiting for the kernel.");
+  });
   const progress = make("span", { class: "prm-soft" });
   const form = make("form", {}, question, answer, sample, rest, stop, progress);
   const alert = make("p", { class: "prm-error", role: "alert" });
@@ -113,7 +123,15 @@ function render({ model, el }) {
       sample.focus(); // the field goes
     }
     pending = (get("asked").id ?? 0) + 1;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { unheard = UNHEARD; drawAlert(); }, PATIENCE);
     set({ asked: { id: pending, n: Math.min(n, left()) } });
+    drawForm();
+  }
+  function onHeard() {
+    clearTimeout(waiting);
+    unheard = "";
+    drawAlert();
     drawForm();
   }
 
@@ -209,6 +227,8 @@ function render({ model, el }) {
     back.hidden = next.hidden = n === 1;
     back.disabled = at() === 0;
     next.disabled = at() === n - 1;
+    const now = document.activeElement;
+    if (now?.disabled && root.contains(now)) (next.disabled ? back : next).focus();
     problem.replaceChildren(make("bdi", {}, trace().problem));
     heads.lastChild.textContent = trace().known ? "Truth" : "";
     field.value = "";
@@ -220,12 +240,15 @@ function render({ model, el }) {
     if (picked !== null && seen.n !== fan()?.lines.length) picked = null; // lines have moved
     for (const part of [drawList, drawForm, drawFan, drawFull]) part();
   }
+  function drawAlert() {
+    const words = [get("error"), unheard].filter(Boolean).join(" ");
+    alert.textContent = words;
+    alert.hidden = !words;
+  }
   function drawMessages() {
     if (get("answered") >= pending) pending = 0;
     if (get("live")) say(get("said"));
-    alert.textContent = get("error");
-    alert.hidden = !get("error");
-    drawForm();
+    if (!pending) onHeard(); else drawAlert();
   }
   function onKey(event) {
     const more = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
@@ -245,7 +268,7 @@ function render({ model, el }) {
 
   const watched = { "change:current": drawTrace, "change:step": drawTrace,
     "change:tallies": drawDrawn, "change:fans": drawDrawn, "change:predictions": drawDrawn,
-    "change:busy": drawForm, "change:progress": drawForm, "change:answered": drawMessages,
+    "change:busy": onHeard, "change:progress": drawForm, "change:answered": drawMessages,
     "change:said": drawMessages, "change:error": drawMessages };
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -257,6 +280,7 @@ function render({ model, el }) {
   drawMessages();
   return () => {
     for (const [event, f] of Object.entries(watched)) model.off(event, f);
+    clearTimeout(waiting);
   };
 }
 

@@ -206,6 +206,8 @@ function render({ model, el }) {
     back.disabled = at() === 0;
     next.disabled = at() === n - 1;
     undoes.disabled = !past.length;
+    const now = document.activeElement;
+    if (now?.disabled && head.contains(now)) (next.disabled ? back : next).focus();
     problem.replaceChildren(make("bdi", "", model.get("traces")[at()].problem));
     drawSteps();
     if (focus) list.children[step]?.focus();
