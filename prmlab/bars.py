@@ -1,31 +1,52 @@
-"""Progress bars of text for long work: nothing for two seconds, gone when they stood in another's.
+"""Progress bars of text for long work: nothing for two seconds, and one line however deep they stand.
 
-In a terminal a bar within another's stands below it. Elsewhere, as in JupyterLab, no cursor goes
-up, and each of its updates would be one more line of output: there the two take turns in one line.
 Does not know what is counted.
 """
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-DELAY, EVERY = 2, 1  # seconds before a bar is shown, and between its updates
-WIDE = 80  # characters that a bar covers where bars take turns: none shows from under another
+DELAY = 2.0  # seconds before anything is shown
+EVERY = 1.0  # seconds between two pictures of it
+WIDE = 80  # characters that each picture covers: none of another bar's shows from under it
+
+_OPEN: set[int] = set()  # the bars that are on the screen, or may come to be
 
 
-def bar(total: int | None, unit: str) -> AbstractContextManager[Any]:
-    """A bar to use in a `with` block; its `update(n)` counts on. Without tqdm nothing is shown."""
+@contextmanager
+def bar(total: int | None, unit: str, *, done: int = 0, hidden: bool = False) -> Iterator[Any]:
+    """A bar to use in a `with` block; its `update(n)` counts on. Without tqdm nothing is shown.
+
+    One that stands in another's work takes its line while it lasts, and is gone afterwards: a
+    notebook has no cursor to move up, and keeps each line below the first for good.
+
+    Args:
+        total: how many there are; None if nobody knows.
+        unit: what one is called, such as "trace".
+        done: how many were done before.
+        hidden: show nothing.
+    """
     try:
         from tqdm import tqdm  # the `learn` extra brings it
     except ImportError:
-        return nullcontext(SimpleNamespace(update=lambda n=1: None))
-    options = {"total": total, "delay": DELAY, "mininterval": EVERY, "unit": unit}
-    if sys.stderr.isatty():
-        return tqdm(**options, leave=None)
+        yield SimpleNamespace(update=lambda n=1: None)
+        return
 
     class Turn(tqdm):
         def display(self, msg: str | None = None, pos: int | None = None) -> Any:
             return super().display((str(self) if msg is None else msg).ljust(WIDE), pos)
 
-    return Turn(**options, position=0, leave=not len(getattr(tqdm, "_instances", ())))
+    shown = Turn(total=total, initial=done, delay=DELAY, mininterval=EVERY, unit=unit,
+                 position=0, leave=not _OPEN, disable=hidden)
+    if not hidden:
+        _OPEN.add(id(shown))
+    try:
+        with shown:
+            yield shown
+    finally:
+        _OPEN.discard(id(shown))
+        if not hidden:
+            sys.stderr.flush()  # or the line's end comes after what is printed next

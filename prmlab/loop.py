@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
-from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from prmlab import (
@@ -35,6 +34,7 @@ from prmlab import (
     starting,
     tokens,
 )
+from prmlab.bars import bar
 from prmlab.batches import batches
 from prmlab.muon import Muon
 from prmlab.stepping import LossOf, NoRoom, Stepper, ahead, held_interrupt, seeded
@@ -160,8 +160,8 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
            ) -> Iterator[Record]:
     accelerator = stepper.accelerator
     whole = False  # whether weights and position belong together
-    with tqdm(total=record.n_steps, initial=place.seen["step"], delay=2, mininterval=1,
-              unit="step", leave=None, disable=not accelerator.is_main_process) as bar:
+    with bar(record.n_steps, "step", done=place.seen["step"],
+             hidden=not accelerator.is_main_process) as shown:
         try:
             if place.seen.get("owed"):  # a validation that failed when it was due
                 figures = validated(place.seen["step"])
@@ -188,7 +188,7 @@ def _steps(ordered, stepper, place, record, rate_of, seed, checkpoint_every, val
                         place.save()
                 if asked.is_set():
                     raise KeyboardInterrupt
-                bar.update()
+                shown.update()
                 yield record(place.seen, rate=rate, validation=figures)
                 if last:
                     return

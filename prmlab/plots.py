@@ -360,8 +360,8 @@ def _triple(name: str, result: Any) -> tuple[float, float, float]:
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
-    """A running mean over the last twentieth, at least over what there is."""
-    width = max(1, len(values) // 20)
+    """A running mean over the last twentieth, and at least five, as far as there are so many."""
+    width = max(5, len(values) // 20)
     sums = [0.0, *accumulate(values)]
     ends = range(1, len(sums))
     return [(sums[i] - sums[max(0, i - width)]) / min(i, width) for i in ends]

@@ -126,6 +126,13 @@ def test_long_training_stays_small():
     assert figure.figure.data[0].x[-1] == 50_000
 
 
+def test_the_smoothed_loss_of_a_short_training_is_smoother_than_the_batches():
+    jumps = [{"tokens": 10 * i, "loss": 1.0 + i % 2} for i in range(38)]
+    batch, smoothed = (line.y for line in plots.learning_curve(jumps).figure.data)
+    assert max(batch[5:]) - min(batch[5:]) == 1
+    assert max(smoothed[5:]) - min(smoothed[5:]) < 0.25
+
+
 def test_learning_curve_reads_objects_and_leaves_the_model_alone():
     class Record:
         def __init__(self, step):

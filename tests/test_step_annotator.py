@@ -165,6 +165,8 @@ def test_output_says_what_it_is_where_no_widget_runs(path):
     assert data["text/plain"] == "Step annotator: 1 of 5 steps labelled, 2 traces."
     assert "<table" in data["text/html"]
     assert "<img" not in data["text/html"]
+    one, _ = StepAnnotator(TRACES[:1], path.with_name("one.jsonl"))._repr_mimebundle_()
+    assert one["text/plain"] == "Step annotator: 0 of 3 steps labelled, 1 trace."
 
 
 def test_static_twin_is_small_offline_and_inert(path):

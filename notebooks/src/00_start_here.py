@@ -222,7 +222,7 @@ for finding in report.findings:
 
 # %% [markdown]
 # Write `report` into a cell of its own to see everything that was found. The same
-# from a terminal: `python -m prmlab doctor`.
+# from a terminal, in this repository's folder: `.venv/bin/python -m prmlab doctor`.
 #
 # ## Map
 #

@@ -94,7 +94,7 @@ for i in pair:
     display(judged(i, "Right." if right[i] else "Wrong."))
 
 # %% [markdown]
-# The ORM can prefer one trace to the other, and that is all it can do. The PRM can
+# The ORM's one number can prefer one trace to the other, and that is all. The PRM can
 # do that too, once its scores are made into one number, and it can point at a
 # step. For that it needed more labels:
 
@@ -110,26 +110,50 @@ print(f"labels for these traces: {len(traces)} for an ORM, {n_steps} for a PRM")
 # An ORM can also be *read* after every step: how likely is a right answer, from
 # here? It was asked for the outcome at the end of every step (notebook 03 shows the
 # line), so a prefix is nothing new to it. But what it learned there is the chance of
-# a right **answer**, not whether **this step** is right. Here is the wrong one of the
-# two traces.
+# a right **answer**, not whether **this step** is right.
+#
+# **Predict.** The next cell takes the first trace that begins with two right steps and
+# ends with a wrong answer. What will each of the two say of those right steps?
 
 # %%
 orm_steps = orm.as_step_scorer().score(traces)
-wrong = next(i for i in pair if not right[i])
+late = next(i for i, trace in enumerate(traces)
+            if not right[i] and len(trace.steps) > 2 and min(trace.labels[:2]) >= 0)
+print(traces[late].problem.text)
 print(" PRM   ORM   label")
-for *row, label, step in zip(prm_scores[wrong], orm_steps[wrong],
-                             traces[wrong].labels, traces[wrong].steps):
+for *row, label, step in zip(prm_scores[late], orm_steps[late],
+                             traces[late].labels, traces[late].steps):
     print(f"{row[0]:.2f}  {row[1]:.2f}  {label:+4.0f}   {step}")
 
 # %% [markdown]
+# One trace may be chance. So count: of all steps before the first error, every one of
+# them without fault, how many does each model doubt? The eight traces of a problem are
+# alike, and no eight witnesses: the interval redraws problems.
+
+# %%
+def share_over_problems(hits, of, n=N_SAMPLES):  # counts or bits, one a trace
+    hits, of = (np.reshape(x, (-1, n)).sum(axis=1) for x in (hits, of))  # [P] each
+    weights = intervals.resample_weights(len(of), seed=SEED)
+    low, high = intervals.percentiles((weights @ hits) / (weights @ of), 0.95)
+    return f"{hits.sum() / of.sum():.1%} ({low:.1%} to {high:.1%})"
+
+truth = [checker.first_error(trace) for trace in traces]
+before = [len(t.steps) if e is None else e for t, e in zip(traces, truth)]
+for name, scores in (("PRM", prm_scores), ("ORM", orm_steps)):
+    doubted = [(s[:n] < 0.5).sum() for s, n in zip(scores, before)]
+    share = share_over_problems(doubted, before)
+    print(f"{name} doubts {share} of the steps before an error")
+
+# %% [markdown]
+# The ORM doubts a right step when few traces end well from there: because the problem
+# is hard, or long. That is no fault of the ORM; it answers its own question.
+#
 # Does such an ORM find first errors, if nothing better is at hand? The rule for
 # both: the first score below 0.5. The metric is ProcessBench's F1, the harmonic
 # mean of two accuracies: on traces with an error, naming exactly the first wrong
-# step; on traces without, naming none. The eight traces of a problem are alike, and no
-# eight witnesses: the intervals redraw problems.
+# step; on traces without, naming none. Its intervals redraw problems, too.
 
 # %%
-truth = [checker.first_error(trace) for trace in traces]
 of_problem = [trace.problem.id for trace in traces]
 named = {}
 for name, scores in (("PRM", prm_scores), ("ORM", orm_steps)):
@@ -305,8 +329,8 @@ plots.best_of_n(recorded, title=f"Best of N on {len(run)} problems, recorded")
 # for both. The difference on the *same* problems does, with its own interval.
 
 # %%
-def compare(a, b, n):
-    gap, low, high = curves.difference(recorded[a], recorded[b], seed=SEED).at(n)
+def compare(a, b, n, lines=recorded):
+    gap, low, high = curves.difference(lines[a], lines[b], seed=SEED).at(n)
     stands = ("ahead of" if low > 0 else "behind" if high < 0
               else "not told apart from")
     return f"N = {n:2}: {a} {stands} {b}, {gap:+.3f} ({low:+.3f} to {high:+.3f})"
@@ -365,11 +389,30 @@ for name, said in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 # see what it takes to cure them.
 #
 # The same run compares the rules, for this PRM and these problems.
+#
+# **Predict.** Which rules will be told apart from the product?
 
 # %%
-by_rule = {how: curves.best_of_n_curve(correct, values, NS, seed=SEED).at(64)
+by_rule = {how: curves.best_of_n_curve(correct, values, NS, seed=SEED)
            for how, values in prm_run.items()}
-plots.aggregation_comparison(by_rule, title="Best of 64 by aggregation")
+plots.aggregation_comparison({how: curve.at(64) for how, curve in by_rule.items()},
+                             title="Best of 64 by aggregation")
+
+# %% [markdown]
+# Those intervals overlap, all but one. That does not settle it, as above: ask for the
+# differences on the same problems.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for how in RULES:
+    if how != "product":
+        print(compare(how, "product", 64, by_rule))
+
+# %% [markdown]
+# That the geometric mean comes out ahead would fit the product's preference for short
+# traces. But these are five comparisons at once, and an interval that clears zero by a
+# hair may be the luck of five draws. **max** is the one rule about which the run leaves
+# no doubt.
 
 # %% [markdown]
 # ## Right answer, wrong steps
@@ -394,9 +437,8 @@ exercises.check("01", "lucky", lucky_share)
 
 # %%
 lucky = right & flawed
-low, high = intervals.wilson(int(lucky.sum()), int(right.sum()))
 print(f"{len(traces)} traces looked at, {right.sum()} right answers, {lucky.sum()} of "
-      f"them by wrong steps: {lucky.sum() / right.sum():.1%} ({low:.1%} to {high:.1%})")
+      f"them by wrong steps: {share_over_problems(lucky, right)}")
 
 # %% [markdown]
 # The first three of them, in the order in which they were sampled:
@@ -426,8 +468,8 @@ for reason, count in reasons.most_common():
 # %%
 # NBVAL_CHECK_OUTPUT
 has_error = np.array([["-" in labels for labels in r["labels"]] for r in run])
-print(f"recorded: {correct.sum():,} right answers, {has_error[correct].mean():.1%} "
-      "of them by wrong steps")
+share = share_over_problems(has_error & correct, correct, correct.shape[1])
+print(f"recorded: {correct.sum():,} right answers, {share} of them by wrong steps")
 for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
     area = metrics.auroc(scores[correct], ~has_error[correct])
     print(f"{name:12} tells sound from lucky with AUROC {area:.2f}")
@@ -450,7 +492,7 @@ for name, scores in (("ORM", orm_run), ("PRM, product", prm_run["product"])):
 # | --- | --- | --- |
 # | judges | the answer, from any step on | every step of any prefix |
 # | label | one a trace, by comparing answers | one a step, by judging it |
-# | says where it went wrong | no | yes |
+# | says where it went wrong | badly, read after every step | yes |
 # | rewards lucky traces | yes, its labels do | no, if its labels are good |
 # | steers a search | by the chance of a right answer from here; not measured in this course | by the steps so far (notebook 06) |
 # | needs an aggregation | no | yes, and it matters |
@@ -530,15 +572,17 @@ print(shifted.to_string())
 # better than the ORM: within a problem neither is told apart from a coin. On the
 # unseen family its step scores are worse than a coin, and what its product knows there
 # is which *problems* are easy, not which of their answers is right. So the ORM suffers
-# alike on both sets, and the PRM more where the kind of step is new.
+# alike on both sets; the PRM's step scores hold on longer problems, and break where the
+# kind of step is new.
 #
 # A reward model knows what its labels taught it, on problems like those it was
 # taught on. Beyond them it may still be sure of itself.
 #
 # What else goes wrong, in short:
 #
-# - **ORM:** it praises lucky traces, cannot say where, and of a prefix says only how
-#   it may end. Its labels are noisy exactly where problems are hard.
+# - **ORM:** its labels praise lucky traces, it hardly says where a trace goes wrong,
+#   and of a prefix only how it may end. Its labels are noisy exactly where problems are
+#   hard.
 # - **PRM:** its labels are dear or estimated; what a step is has to be settled; the
 #   aggregation can favour short traces; and, optimised hard enough, it is gamed.
 #   DeepSeek-R1's authors name three limits: fine-grained steps are hard to define,

@@ -2,7 +2,7 @@
 # # 03 · Train an ORM and a PRM
 #
 # Both reward models start from the same language model and read the same traces.
-# What differs is one line: where the loss looks. You will write that line out,
+# What differs is one line: what the loss asks for. You will write that line out,
 # train both here, and then ask what their numbers are worth.
 #
 # | | |
@@ -78,7 +78,7 @@ print(f"of these, with a wrong step:  {1 - all_right[outcomes].mean():.1%}")
 # %%
 # NBVAL_CHECK_OUTPUT
 tokenizer = PRM.from_backbone("verifier-base").tokenizer
-short = min(train, key=lambda t: len(t.steps) * 100 + len(t.problem.text))
+short = min((t for t in train if len(t.steps) == 2), key=lambda t: len(t.problem.text))
 encoded = tokens.encode(tokenizer, short)
 print(short.problem.text, "|", " | ".join(short.steps))
 print(len(encoded.ids), "tokens; scores are read at", encoded.step_ends)
@@ -354,16 +354,22 @@ for s in (s for s in sizes if s["f1 over"] == "problems"):
 # How many labels does the start without lessons need? More than were recorded.
 #
 # A curve need not rise evenly, and neighbours on it are not told apart here. Each point
-# is *one* training, whose seed, rate and threshold have luck of their own; the interval
-# only knows the luck of the test problems, and the narrow ones not all of that. Which learning rate validation preferred stands in each line. Look which
-# start comes to want the gentle one as labels grow: what a model knows already,
-# bold steps make it forget.
+# is *one* training: another seed, rate or threshold would have moved it, and no interval
+# here says by how much. The wide intervals say how far other test problems would have
+# moved it; the narrow ones say even that only in part.
+#
+# Which learning rate validation preferred stands in each line. Look which start comes to
+# want the gentle one as labels grow. Perhaps bold steps make a model forget what it
+# knows already; one training at each rate does not prove it.
 #
 # ## Best of N
 #
 # Now the warning. Each of these PRMs chooses among $N$ traces the one with the
 # highest product of step scores. More traces can only help, or so it seems: there
 # is a right one among them ever more often.
+#
+# **Predict.** Three PRMs without lessons, and `prm-large`: where is each line at
+# $N$ = 64, beside where it began?
 
 # %%
 def as_curve(s):
@@ -402,8 +408,9 @@ for s in sizes:
 # NBVAL_CHECK_OUTPUT
 print(f"right answers to the same problems: {runs['steps of right answers']:.2f} steps")
 for s in sizes:
+    steps = dict(zip(s["n"], s["steps"]))
     print(f"{s.get('model', s['start']):13} {s['labels']:8,} labels: one trace "
-          f"{s['steps'][0]:.2f}, best of {s['n'][-1]} {s['steps'][-1]:.2f} steps")
+          f"{steps[1]:.2f}, best of 8 {steps[8]:.2f}, best of 64 {steps[64]:.2f} steps")
 
 # %% [markdown]
 # Where the PRM does not know a wrong step, its winners get ever shorter, shorter than

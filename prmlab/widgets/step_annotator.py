@@ -144,7 +144,8 @@ class StepAnnotator(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         done = sum(label is not None for row in self.labels for label in row)
         total = sum(map(len, self.labels))
-        plain = f"Step annotator: {done} of {total} steps labelled, {len(self._traces)} traces."
+        count = f"{len(self._traces)} trace{'s' * (len(self._traces) != 1)}"
+        plain = f"Step annotator: {done} of {total} steps labelled, {count}."
         view = TraceView.of(self._traces[self.current], truth=self.labels[self.current])
         page = f"<p>{plain} Run this cell to label.</p>{view._repr_html_()}"
         return {**data, "text/plain": plain, "text/html": page}, metadata

@@ -136,6 +136,7 @@ class Lab:
         self.page.wait_for_function(
             "light => document.body.dataset.jpThemeLight === light",
             arg=str(theme == "light").lower())
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")  # it veils the window
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         path = ARTEFACTS / f"{name}.png"
         (self.page if cell is None else self.cell(cell)).screenshot(path=path)
