@@ -173,7 +173,7 @@ def learning_curve(records: Iterable[Any], *, title: str = "Training",
     names = list(dict.fromkeys(name for _, check in checks for name in check))
     fig = theme.figure(title, height=480 if names else theme.HEIGHT)
     name = "loss of a batch"
-    if len(rows) >= 40:  # `_smooth` leaves a shorter one as it is
+    if len(rows) > 1:  # `_smooth` leaves a single one as it is
         fig.add_scatter(x=at, y=loss, mode="lines", name=name, hoverinfo="skip",
                         line={"color": "#c3cad3", "width": 1})
         name = "loss, smoothed"
