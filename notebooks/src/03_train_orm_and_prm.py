@@ -307,9 +307,8 @@ exercises.check("03", "ece", ece)
 # two learning rates, and the threshold. Measured on 64 traces of each of 200 test
 # problems. The last one, `prm-large`, is also a larger model.
 #
-# The bands of the six PRMs trained for this figure are too narrow: they take the 64
-# traces of a problem for independent, and these are alike. Only the figures of the six
-# were kept. `prm` and `prm-large` are still there, and their intervals redraw problems.
+# The bands redraw test problems. The 64 traces of one are alike: whoever takes them for
+# independent draws bands that are several times too narrow, as the lines below show.
 #
 # **Predict.** How many labels does the start without lessons need, to be as good as
 # the other one with the fewest?
@@ -332,8 +331,7 @@ plots.metric_by_labels(by_start)
 for s in sizes:
     print(f"{s.get('model', s['start']):13}  {s['traces']:7,} traces  {s['labels']:8,} labels  "
           f"F1 {s['f1'][0]:.2f} [{s['f1'][1]:.2f}, {s['f1'][2]:.2f}]"
-          + (f" at rate {s['lr']}" if "lr" in s else "")
-          + (" (too narrow)" if s["f1 over"] == "traces" else " over problems"))
+          + (f" at rate {s['lr']}" if "lr" in s else ""))
 plain, taught = ([s for s in sizes if s["start"] == start and "model" not in s]
                  for start in ("policy-strong", "verifier-base"))
 enough = [s["labels"] for s in plain if s["f1"][0] >= taught[0]["f1"][0]]
@@ -346,8 +344,9 @@ def width(interval):
     _, low, high = interval
     return high - low
 
-for s in (s for s in sizes if s["f1 over"] == "problems"):
-    print(f"{s['model']}: over problems the interval is "
+for s in sizes:
+    print(f"{s.get('model', s['start']):13}  {s['traces']:7,} traces: over problems the "
+          "interval is "
           f"{width(s['f1']) / width(s['f1 over traces']):.1f} times as wide as over traces")
 
 # %% [markdown]
@@ -355,8 +354,7 @@ for s in (s for s in sizes if s["f1 over"] == "problems"):
 #
 # A curve need not rise evenly, and neighbours on it are not told apart here. Each point
 # is *one* training: another seed, rate or threshold would have moved it, and no interval
-# here says by how much. The wide intervals say how far other test problems would have
-# moved it; the narrow ones say even that only in part.
+# here says by how much. They say how far other test problems would have moved it.
 #
 # Which learning rate validation preferred stands in each line. Look which start comes to
 # want the gentle one as labels grow. Perhaps bold steps make a model forget what it
