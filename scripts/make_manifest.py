@@ -35,9 +35,6 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_training_12000.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 1500 --epochs 1 --seeds 3 "
         "--ways trl ours --peer-python PYTHON --json data/runs/benchmark_training_12000.json", 0),
-    "runs/benchmark_training_tiny_2_threads.json": (
-        "python scripts/benchmark_training.py --threads 2 --seeds 3 --ways trl ours --peer-python PYTHON "
-        "--json data/runs/benchmark_training_tiny_2_threads.json", 0),
     "runs/training_options.json": (
         "python scripts/measure_training_options.py --rounds 2 --problems 48 && "
         "python scripts/measure_training_options.py --shape 100m --rounds 1 --problems 6 "
