@@ -33,6 +33,7 @@ import argparse
 import json
 import platform
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -368,7 +369,7 @@ def main() -> int:
         found = compare(options, Path(folder))
     print("\n".join(table(found)))
     if options.json:
-        record = {"command": "python " + " ".join(
+        record = {"command": "python " + shlex.join(
             "PYTHON" if x == options.peer_python else x for x in sys.argv), "seed": SEED,
             "hardware": torch.cuda.get_device_name() if options.device == "cuda" else (
                 platform.processor() or platform.machine()), "torch": torch.__version__, **found}

@@ -34,7 +34,11 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "--peer-python PYTHON --json data/runs/benchmark_training_100m_batch_32.json", 0),
     "runs/benchmark_training_12000.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 1500 --epochs 1 --seeds 3 "
-        "--ways trl ours --peer-python PYTHON --json data/runs/benchmark_training_12000.json", 0),
+        "--ways trl ours 'ours apart' --peer-python PYTHON --json data/runs/benchmark_training_12000.json", 0),
+    "runs/benchmark_training_12000_batch_128.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 1500 --epochs 1 "
+        "--batch-size 128 --seeds 3 --ways trl ours --peer-python PYTHON "
+        "--json data/runs/benchmark_training_12000_batch_128.json", 0),
     "runs/training_options.json": (
         "python scripts/measure_training_options.py --rounds 2 --problems 48 && "
         "python scripts/measure_training_options.py --shape 100m --rounds 1 --problems 6 "
