@@ -168,3 +168,20 @@ def test_what_was_found_with_other_traces_is_not_taken_for_these(tmp_path, monke
         **given, json=tmp_path / "x.json", data=data), tmp_path / "made.jsonl")["seconds"]
         for data in (None, None, Path("a"), Path("a"), Path("b"))]
     assert found == [1, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(("records", "way", "other", "said"), [
+    (("100m", "100m_batch_32"), "ours", "trl", "+0.011 (0.001 to 0.021)"),
+    (("12000",), "ours", "ours apart", "0.020 (0.009 to 0.031)"),
+    (("12000",), "ours apart", "trl", "(-0.010, -0.039 to 0.018)"),
+    (("12000_batch_128",), "ours", "trl", "+0.001 (-0.051 to 0.053)"),
+])
+def test_the_differences_the_readme_speaks_of_are_those_of_the_records(records, way, other, said):
+    found = [json.loads(catalog.path(f"runs/benchmark_training_{name}.json").read_text())["ways"]
+             for name in records]
+    rows, beside = ([row for ways in found for row in ways[name]] for name in (way, other))
+    gap, low, high = benchmark_training.summary(beside, rows)["ours less this: loss"]
+    numbers = [float(x) for x in re.findall(r"[+-]?\d\.\d+", said)]
+    assert numbers == [round(x, 3) for x in (gap, low, high)]
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    assert said in " ".join(readme.split())

@@ -5,11 +5,10 @@ from functools import partial
 
 import pytest
 import torch
-from tiny import tiny
+from tiny import equations, tiny
 
-from prmlab import checker, muon, problems, tokens, training
+from prmlab import muon, tokens, training
 from prmlab.rewards import ORM, PRM
-from prmlab.traces import Trace
 from prmlab.validating import Watch, direction
 
 pytestmark = pytest.mark.torch
@@ -22,9 +21,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def traces():
-    solved = [problems.solve(p) for p in problems.make("equations", 40, seed=5)]
-    return checker.labelled(Trace(t.problem, (*t.steps[:-1], t.steps[-1] + "7" * i), True)
-                            for t in solved for i in range(2))
+    return equations(40, 2)
 
 
 @pytest.fixture

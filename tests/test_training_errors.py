@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny
+from tiny import equations, tiny
 
-from prmlab import __main__, checker, encoding, gauges, muon, problems, tokens, training
+from prmlab import __main__, encoding, gauges, muon, problems, tokens, training
 from prmlab.rewards import PRM
 from prmlab.stepping import Stepper
 from prmlab.traces import Trace, write_jsonl
@@ -26,9 +26,7 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def traces():
     """36 traces of 12 problems, two of each three with a wrong last step."""
-    solved = [problems.solve(p) for p in problems.make("equations", 12, seed=5)]
-    return checker.labelled(Trace(t.problem, (*t.steps[:-1], t.steps[-1] + "7" * i), True)
-                            for t in solved for i in range(3))
+    return equations(12, 3)
 
 
 @pytest.fixture

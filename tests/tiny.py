@@ -3,6 +3,9 @@
 import torch
 import transformers
 
+from prmlab import checker, problems
+from prmlab.traces import Trace
+
 COMMON = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "initializer_range": 0.4,
           "max_position_embeddings": 90}
 LIKE_LLAMA = {**COMMON, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
@@ -35,3 +38,10 @@ def tiny(kind, vocab_size, **changed):
     model.generation_config = transformers.GenerationConfig(
         pad_token_id=0, bos_token_id=2, eos_token_id=3)
     return model
+
+
+def equations(n_problems, n_each):
+    """Labelled traces of equations, `n_each` a problem, all but the first with a wrong last step."""
+    solved = [problems.solve(p) for p in problems.make("equations", n_problems, seed=5)]
+    return checker.labelled(Trace(t.problem, (*t.steps[:-1], t.steps[-1] + "7" * i), True)
+                            for t in solved for i in range(n_each))
