@@ -277,7 +277,8 @@ print(f"last step's label says the same as the answer's bit: {alike:.1%} of the 
 # ## Calibration
 #
 # A score of 0.8 claims: of steps like this, 80 in 100 are right. Sort the steps
-# into bins by score and count.
+# into bins by score and count. (The intervals take every step for itself. Steps of one
+# problem hang together, so that these are somewhat too narrow.)
 
 # %%
 measured = metrics.calibration(np.concatenate(scores), step_right)

@@ -118,8 +118,8 @@ RolloutFan([opening, dead, lucky], policy, seed=SEED)
 #
 # Two labels can be made of a value. The **soft** one is the value itself. The
 # **hard** one asks only whether *any* rollout got there: +1 if the value is above 0,
-# else -1. Why such a low bar? Look again at the values above: a right step of a hard
-# problem may have a low one.
+# else -1. Why such a low bar? A right step of a hard problem may have a low value, too:
+# you will meet one below.
 
 # %%
 exercises.show("04", "value_and_label")
@@ -322,7 +322,9 @@ for name, found in by_method.items():
 
 # %% [markdown]
 # **Predict:** which of them reaches the accuracy of sixteen fixed rollouts, with how
-# many per cent of them? Here is the recorded race.
+# many per cent of them? Here is the recorded race. In it *adaptive* gives a prefix up
+# after eight failures, while *until right* goes on to its budget unless one arrives;
+# *traces counted* takes the finished traces, too, for rollouts of their own prefixes.
 
 # %%
 per_trace = recorded["generations per trace"]
