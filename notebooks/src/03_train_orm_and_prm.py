@@ -351,7 +351,9 @@ for s in sizes:
           f"{width(s['f1']) / width(s['f1 over traces']):.1f} times as wide as over traces")
 
 # %% [markdown]
-# How many labels does the start without lessons need? More than were recorded.
+# How many labels does the start without lessons need? More than were recorded. (It lacks
+# the three fresh layers as well: what of the gap is the lessons' and what the layers', these
+# runs do not say.)
 #
 # A curve need not rise evenly, and neighbours on it are not told apart here. Each point
 # is *one* training: another seed, rate or threshold would have moved it, and no interval

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 · Best of N
 #
-# Sample many traces, let a verifier choose: the simplest thing that can be done
-# with a reward model, and the experiment that made process rewards known. Let's
+# Sample many traces, let a **verifier** choose, as a reward model in that role is called:
+# the simplest use of one, and the experiment that made process rewards known. Let's
 # Verify Step by Step chose among 1,860 traces of each problem. So do we, in a world
 # where every step's truth is known. That shows what their figure could not: *why* a
 # curve stops rising, which traces win, and what a right answer is worth.
