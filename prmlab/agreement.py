@@ -113,7 +113,8 @@ def cohen_kappa(
         a: labels by the first labeller; no None: drop the items that either left out.
         b: labels by the second, in the same order.
         groups: what each item belongs to, such as its problem: the bootstrap then draws whole
-            groups, for who misreads a problem errs in several of its steps. Without it, items.
+            groups, for who misreads a problem errs in several of its steps. Without it, or with
+            one group alone, items: one group drawn again and again would look certain.
         seed, level, draws: of the bootstrap.
 
     Raises:
@@ -140,7 +141,7 @@ def cohen_kappa(
     kappa, observed, expected = (x[0] for x in _kappa(table[None]))
     rng = np.random.default_rng(seed)
     tables = (rng.multinomial(len(a), table.ravel() / len(a), size=draws)
-              if groups is None else _redrawn(cells, groups, len(labels), rng, draws))
+              if groups is None or len(set(groups)) == 1 else _redrawn(cells, groups, len(labels), rng, draws))
     low, high = percentiles(_kappa(tables.reshape(-1, *table.shape))[0], level)
     return Kappa(float(kappa), float(low), float(high), float(observed), float(expected),
                  labels, table)

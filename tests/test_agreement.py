@@ -47,6 +47,10 @@ def test_who_sleeps_through_whole_problems_has_a_wider_interval():
     assert by_problem.high - by_problem.low > 1.5 * (by_step.high - by_step.low)
     alone = agreement.cohen_kappa(said, truth, groups=range(300))  # each its own: as without
     assert (alone.low, alone.high) == pytest.approx((by_step.low, by_step.high), abs=0.02)
+    first = agreement.cohen_kappa(said[5:10], truth[5:10], groups=["one"] * 5)
+    assert repr(first) == repr(agreement.cohen_kappa(said[5:10], truth[5:10]))
+    mixed = agreement.cohen_kappa([1, -1, 1], [1, -1, -1], groups=["one"] * 3)
+    assert mixed.low < mixed.kappa < mixed.high  # a single labelled trace is no certainty
     with pytest.raises(ValueError, match="a group for each of the 2 items, got 1"):
         agreement.cohen_kappa([1, 1], [1, -1], groups=["a"])
 
