@@ -369,9 +369,9 @@ for name in dict.fromkeys(m["method"] for m in recorded["methods"]):
 #
 # And bisect, the famous one? It asks little, and here it pays for that. It leaves a
 # trace unlabelled where the problem alone had no rollout that arrived, which is often
-# for a policy as weak as this one; and a trace with the right answer counts as right
-# throughout, whatever its steps say. Its saving was published for long traces and a
-# strong policy.
+# for a policy as weak as this one, and such a trace counts as missed above; and a trace
+# with the right answer counts as right throughout, whatever its steps say. Its saving was
+# published for long traces and a strong policy.
 
 # %%
 exercises.show("04", "find_first_dead")
@@ -759,7 +759,8 @@ rows.append({"source": "tree search (OmegaPRM)", "how": "halves, plays on",
              "takes": f"{bisect['share of reference']:.0%} of the fixed rollouts, here",
              "leans": "as Monte Carlo; blind in right answers",
              "published F1 / best of 8": "none comparable", **nothing,
-             "labels right, here": f"{1 - bisect['step error'][0]:.1%}"})
+             "labels right, here": f"{1 - bisect['step error'][0]:.1%} of those it gives, "
+                                   f"{bisect['steps labelled'] / recorded['steps']:.0%} of all"})
 pd.DataFrame(rows).set_index("source")
 
 # %% [markdown]
