@@ -74,7 +74,7 @@ class Kappa:
     Args:
         kappa: 1 full agreement, 0 what chance gives, below 0 less; NaN where both labellers
             used one and the same label throughout, so that chance already explains everything.
-        low: lower end of the bootstrap interval over items.
+        low: lower end of the bootstrap interval, over items or whole groups of them.
         high: upper end.
         observed: share of the items on which they agree.
         expected: share on which they would agree by chance.
@@ -99,6 +99,7 @@ def cohen_kappa(
     a: Sequence[Hashable],
     b: Sequence[Hashable],
     *,
+    groups: Sequence[Hashable] | None = None,
     seed: int = 0,
     level: float = 0.95,
     draws: int = DRAWS,
@@ -111,7 +112,10 @@ def cohen_kappa(
     Args:
         a: labels by the first labeller; no None: drop the items that either left out.
         b: labels by the second, in the same order.
-        seed, level, draws: of the bootstrap over items.
+        groups: what each item belongs to, such as its problem: the bootstrap then draws whole
+            groups, for who misreads a problem errs in several of its steps. Without it, or with
+            one group alone, items: one group drawn again and again would look certain.
+        seed, level, draws: of the bootstrap.
 
     Raises:
         ValueError: if the lengths differ, nothing is given, or a label is None.
@@ -128,16 +132,29 @@ def cohen_kappa(
         raise ValueError(f"need two labels per item, and an item, got {len(a)} and {len(b)}")
     if None in a or None in b:
         raise ValueError("a label must not be None: drop the items that either left out")
+    if groups is not None and len(groups) != len(a):
+        raise ValueError(f"need a group for each of the {len(a)} items, got {len(groups)}")
     labels = tuple(sorted(set(a) | set(b), key=lambda label: (str(type(label)), label)))
-    number = {label: i for i, label in enumerate(labels)}
+    cells = tuple([labels.index(x) for x in own] for own in (a, b))
     table = np.zeros((len(labels), len(labels)), dtype=int)
-    np.add.at(table, ([number[x] for x in a], [number[x] for x in b]), 1)
-    rng = np.random.default_rng(seed)
-    tables = rng.multinomial(len(a), table.ravel() / len(a), size=draws)
+    np.add.at(table, cells, 1)
     kappa, observed, expected = (x[0] for x in _kappa(table[None]))
+    rng = np.random.default_rng(seed)
+    tables = (rng.multinomial(len(a), table.ravel() / len(a), size=draws)
+              if groups is None or len(set(groups)) == 1 else _redrawn(cells, groups, len(labels), rng, draws))
     low, high = percentiles(_kappa(tables.reshape(-1, *table.shape))[0], level)
     return Kappa(float(kappa), float(low), float(high), float(observed), float(expected),
                  labels, table)
+
+
+def _redrawn(cells: tuple[list[int], ...], groups: Sequence[Hashable], n_labels: int,
+             rng: np.random.Generator, draws: int) -> np.ndarray:
+    """Tables of counts `[D, L * L]`, each of as many groups as there are, drawn with return."""
+    number = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    held = np.zeros((len(number), n_labels, n_labels))
+    np.add.at(held, ([number[group] for group in groups], *cells), 1)
+    times = rng.multinomial(len(held), np.full(len(held), 1 / len(held)), size=draws)
+    return times @ held.reshape(len(held), -1)
 
 
 def _kappa(tables: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -158,7 +175,7 @@ class Comparison:
     Args:
         names: what the labellers are called.
         pairs: the steps that both labelled.
-        kappa: their agreement beyond chance, over steps.
+        kappa: their agreement beyond chance, over steps; its interval is over problems.
     """
 
     names: tuple[str, str]
@@ -225,4 +242,5 @@ def compare(a: Iterable[Trace], b: Iterable[Trace], *, names: tuple[str, str] = 
     if not pairs.a:
         raise ValueError("there is no step that both labelled: traces are matched by the "
                          "problem's text and their steps, which must be equal to the letter")
-    return Comparison(names, pairs, cohen_kappa(pairs.a, pairs.b, seed=seed))
+    problems = [trace.problem.text for trace, _ in pairs.places]
+    return Comparison(names, pairs, cohen_kappa(pairs.a, pairs.b, groups=problems, seed=seed))

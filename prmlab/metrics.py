@@ -101,7 +101,8 @@ def first_error_f1(
         true: the truth, in the same order.
         groups: the problem of each; then the bootstrap draws problems with all their traces,
             which are alike. Without it every trace counts as independent.
-        seed, level, draws: of the bootstrap.
+        seed, level, draws: of the bootstrap. Where no trace of a kind was judged rightly none
+            is in any draw, and the interval is 0 to 0: no certainty, see Wilson's of that share.
 
     Raises:
         ValueError: if the lengths differ, an index is negative, or traces with an error or
@@ -341,7 +342,7 @@ def calibration(
         probabilities: each in [0, 1].
         labels: 1 or True for right, one a probability.
         bins: number of bins, >= 1.
-        level: coverage of Wilson's intervals.
+        level: coverage of Wilson's intervals, which take each for independent of the others.
 
     Raises:
         ValueError: if the lengths differ, a probability is outside [0, 1], or `bins < 1`.

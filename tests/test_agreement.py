@@ -35,6 +35,37 @@ def test_kappa_limits_and_messages():
         agreement.cohen_kappa([1, None], [1, 1])
 
 
+def test_who_sleeps_through_whole_problems_has_a_wider_interval():
+    """60 problems of 5 steps, each twice right and thrice wrong; in every third all are called
+    right. Steps hang together, so their number is no number of witnesses."""
+    truth = [1, 1, -1, -1, -1] * 60
+    said = [y if (i // 5) % 3 else 1 for i, y in enumerate(truth)]
+    by_step = agreement.cohen_kappa(said, truth)
+    by_problem = agreement.cohen_kappa(said, truth, groups=[i // 5 for i in range(300)])
+    assert (by_problem.kappa, by_problem.observed) == (by_step.kappa, by_step.observed)
+    assert by_problem.table.tolist() == by_step.table.tolist()
+    assert by_problem.high - by_problem.low > 1.5 * (by_step.high - by_step.low)
+    alone = agreement.cohen_kappa(said, truth, groups=range(300))  # each its own: as without
+    assert (alone.low, alone.high) == pytest.approx((by_step.low, by_step.high), abs=0.02)
+    first = agreement.cohen_kappa(said[5:10], truth[5:10], groups=["one"] * 5)
+    assert repr(first) == repr(agreement.cohen_kappa(said[5:10], truth[5:10]))
+    mixed = agreement.cohen_kappa([1, -1, 1], [1, -1, -1], groups=["one"] * 3)
+    assert mixed.low < mixed.kappa < mixed.high  # a single labelled trace is no certainty
+    with pytest.raises(ValueError, match="a group for each of the 2 items, got 1"):
+        agreement.cohen_kappa([1, 1], [1, -1], groups=["a"])
+
+
+def test_a_comparison_draws_whole_problems():
+    problems = [Problem(str(i), f"{i} + 1?", str(i + 1), "") for i in range(12)]
+    one, two = ([Trace(p, ("a", "b", "c")).with_labels(
+        [-1, -1, -1] if i % 3 == 0 or (i % 2 and who) else [1, 1, 1], "x")
+        for i, p in enumerate(problems)] for who in (0, 1))
+    both = agreement.compare(one, two)
+    again = agreement.cohen_kappa(both.pairs.a, both.pairs.b,
+                                  groups=[i for i in range(12) for _ in range(3)])
+    assert repr(both.kappa) == repr(again)
+
+
 @given(st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=1))
 def test_kappa_is_symmetric_and_at_most_one(pairs):
     a, b = [p[0] for p in pairs], [p[1] for p in pairs]

@@ -101,6 +101,8 @@ def test_orm_or_prm():
         wrong=[(right | {"rerank": "PRM"}, "Not PRM for `rerank`"),
                (right | {"prune": "ORM"}, "Not ORM for `prune`"),
                (right | {"explain": "neither"}, "Not neither for `explain`"),
+               (right | {"rerank": "neither"}, "in use nobody knows the right answer"),
+               (right | {"prune": "neither"}, "before any has an answer"),
                (right | {"grade": "ORM"}, "could only be wrong more often"),
                (right | {"grade": "both"}, '"ORM", "PRM" or "neither" for `grade`'),
                ({"rerank": "ORM"}, "Answer rerank, prune, explain, grade"),

@@ -133,6 +133,7 @@ def test_kappa():
         wrong=[(plain, "plain agreement"),
                (lambda a, b: (plain(a, b) - 0.5) / 0.5 if len({*a, *b}) == 2
                 else (plain(a, b) - 1 / 3) / (2 / 3), "1 / (number of labels)"),
+               (lambda a, b: (plain(a, b) - 0.5) / 0.5, "one half"),
                (lambda a, b: (plain(a, b) - nb02._kappa(a, b)), "yours returned"),
                (lambda a, b: [plain(a, b)], "must return one number"),
                (lambda a, b: a.count(2) / b.count(2), "ZeroDivisionError")])

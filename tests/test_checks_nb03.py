@@ -88,11 +88,18 @@ def test_ece():
         rows = nb03._bins(p, y, bins)
         return sum(abs(a - b) for _, a, b in rows) / len(rows)
 
+    def without_ones(p, y, bins):  # int(1.0 * bins) is a bin that no loop comes to
+        p, y = np.array(p), np.array(y)
+        own = (p * bins).astype(int)
+        return sum(abs(p[own == m].mean() - y[own == m].mean()) * (own == m).mean()
+                   for m in range(bins) if (own == m).any())
+
     assert_planted("03", "ece", right=[package, nb03._ece],
         wrong=[(mean_gap, "over the bins"),
                (lambda p, y, n: max(abs(a - b) for _, a, b in nb03._bins(p, y, n)), "MCE"),
                (lambda p, y, bins: abs(np.mean(p) - np.mean(y)), "one bin"),
                (lambda p, y, bins: np.mean((np.array(p) - y) ** 2), "Brier"),
+               (without_ones, "exactly 1"),
                (lambda p, y, bins: package(p, y, bins) * len(p), "did not divide")])
 
 

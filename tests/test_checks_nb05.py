@@ -1,6 +1,7 @@
 """Notebook 05's checks: planted wrong answers are named, right ones pass."""
 
 from collections import Counter
+from fractions import Fraction
 from itertools import combinations
 from math import comb, sqrt
 
@@ -59,7 +60,12 @@ def test_best_of_n_exact():
         below = [sum(b < a for b in scores) for a in scores]
         return sum(ok * comb(b, n - 1) for ok, b in zip(correct, below)) / comb(len(scores), n)
 
-    assert_planted("05", "best_of_n_exact", right=[subsets, one_by_one],
+    def as_a_fraction(correct, scores, n):  # "exactly", taken at its word
+        ranked = [ok for _, ok in sorted(zip(scores, correct))]
+        return Fraction(sum(comb(r, n - 1) for r, ok in enumerate(ranked) if ok),
+                        comb(len(ranked), n))
+
+    assert_planted("05", "best_of_n_exact", right=[subsets, one_by_one, as_a_fraction],
         wrong=[(lambda c, s, n: subsets(c[:n], s[:n], n), "first n samples"),
                (lambda c, s, n: sum(any(c[i] for i in t) for t in combinations(
                    range(len(c)), n)) / comb(len(c), n), "That is the oracle"),

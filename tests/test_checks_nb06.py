@@ -118,7 +118,11 @@ def test_choose_child():
                 "base 2"),
                (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(np.log10(p) / n))),
                 "base 10"),
-               (lambda v, n, p, c: loop(v, [k + 1 for k in n], p, c), "added 1")])
+               (lambda v, n, p, c: loop(v, [k + 1 for k in n], p, c), "added 1"),
+               (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(p) / (
+                   1 + np.array(n)))), "PUCT's bonus"),
+               (lambda v, n, p, c: int(np.argmax(np.array(v) + c * np.sqrt(2 * np.log(p) / n))),
+                "doubled the logarithm")])
 
 
 def test_tokens_read():

@@ -72,6 +72,7 @@ def test_carried():
         wrong=[(own, "every subset choose its own"),
                (lambda s, t, c, f: package(s, t, [0.5], f), "always took 0.5"),
                (lambda s, t, c, f: package({f: s[f]}, {f: t[f]}, c, f), "of `first` alone"),
+               (lambda s, t, c, f: max(package(s, t, [x], f) for x in c), "best average"),
                (lambda s, t, c, f: package(s, t, c, next(iter(s))), "that `first` names"),
                (lambda s, t, c, f: c[0], "yours returned")])
 

@@ -54,6 +54,20 @@ def test_an_exception_is_explained_with_the_readers_line():
         assert words in result.message
 
 
+@pytest.mark.parametrize("attempt", [
+    lambda scores: (scores < 0.5).sum(),  # right in the notebook, where scores are arrays
+    lambda scores: scores.sum(),
+    lambda scores: scores[:, 0],
+])
+def test_arithmetic_of_arrays_on_plain_lists_is_told(attempt):
+    assert "np.asarray(...)" in exercises.check("00", "count_low", attempt).message
+
+
+def test_other_mistakes_with_lists_are_not_taken_for_arrays():
+    result = exercises.check("00", "count_low", lambda scores: scores(0))
+    assert "TypeError" in result.message and "asarray" not in result.message
+
+
 def test_a_wrong_number_of_arguments_is_explained():
     result = exercises.check("00", "count_low", lambda: 3)
     assert "TypeError" in result.message

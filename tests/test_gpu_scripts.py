@@ -185,3 +185,36 @@ def test_the_differences_the_readme_speaks_of_are_those_of_the_records(records, 
     assert numbers == [round(x, 3) for x in (gap, low, high)]
     readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
     assert said in " ".join(readme.split())
+
+
+README_ROWS = {  # the record behind each row of the table beside TRL, by how the row begins
+    "tiny": "| 1.5 M parameters, 1,024 traces twice", "12000": "| the same, 12,000 traces once",
+    "12000_batch_128": "| the same, 128 a step", "100m": "| 106 M, bf16, 1,280 traces once",
+    "100m_batch_32": "| 106 M, bf16, 640 traces once"}
+
+
+def _as_printed(text: str, number: float) -> bool:
+    """Whether a number rounds to `text`, of as many digits as `text` has."""
+    digits = text.lstrip("+-").replace(",", "")
+    step = 10.0 ** -len(digits.partition(".")[2])
+    if "." not in digits:
+        step = 10.0 ** (len(digits) - len(digits.rstrip("0")))
+    return abs(float(text.replace(",", "")) - number) <= step * 0.55
+
+
+@pytest.mark.parametrize(("name", "begins"), README_ROWS.items())
+def test_each_row_of_the_readmes_table_is_its_record(name, begins):
+    record = json.loads(catalog.path(f"runs/benchmark_training_{name}.json").read_text())
+    ours, trl = record["ways"]["ours"], record["ways"]["trl"]
+    beside = benchmark_training.summary(trl, ours)
+    wanted = [benchmark_training.summary(ours, ours)["tokens_per_s"],
+              beside["tokens_per_s"], beside["ours is faster by"]]
+    if padded := record["ways"].get("padded"):
+        slow = benchmark_training.summary(padded, ours)
+        wanted += [slow["tokens_per_s"], slow["ours is faster by"]]
+    wanted += beside["ours less this: loss"] + beside["ours less this: best f1"]
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    (row,) = [line for line in readme.splitlines() if line.startswith(begins)]
+    printed = re.findall(r"[+-]?\d[\d,]*(?:\.\d+)?", row.split(" | ", 1)[1])
+    assert len(printed) == len(wanted), (printed, wanted)
+    assert [p for p, x in zip(printed, wanted) if not _as_printed(p, x)] == []

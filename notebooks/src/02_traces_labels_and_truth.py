@@ -120,8 +120,8 @@ exercises.check("02", "split_steps", split_steps)
 # %%
 policy = LocalPolicy.load("policy")
 made = problems.mix(90, seed=SEED, split="test")
-rows = policy.complete([Trace(problem, ()) for problem in made], 2, seed=SEED)
-live = [trace for row in rows for trace in row if trace.steps]
+drawn = policy.complete([Trace(problem, ()) for problem in made], 2, seed=SEED)
+live = [trace for row in drawn for trace in row if trace.steps]
 
 to_frame(live).head(8)
 
@@ -278,12 +278,13 @@ print(f"{labels.total()} steps: {share}")
 #
 # ## Annotate
 #
-# Your turn. Six traces that the policy wrote a moment ago: the first six stories
-# with three to five steps, whatever they are like.
+# Your turn. Six traces that the policy wrote a moment ago, each of another story: the
+# first six with three to five steps, whatever they are like.
 
 # %%
 stories = [trace for trace in live if trace.problem.family == "stories"]
-chosen = [trace for trace in stories if 3 <= len(trace.steps) <= 5][:6]
+chosen = [trace for trace, *_ in drawn if trace.problem.family == "stories"
+          and 3 <= len(trace.steps) <= 5][:6]
 n_steps = sum(len(trace.steps) for trace in chosen)
 print(f"{len(chosen)} traces, {n_steps} steps")
 
@@ -391,6 +392,8 @@ if not labelled:
 pairs = [(given, verdict, step) for trace in labelled for given, verdict, step
          in zip(trace.labels, checker.check(trace), trace.steps)
          if given is not None]
+of_problem = [trace.problem.id for trace in labelled for given in trace.labels
+              if given is not None]
 agreed = sum(given == verdict.label for given, verdict, _ in pairs)
 print(f"{who} and the checker agree on {agreed} of {len(pairs)} steps")
 
@@ -425,7 +428,7 @@ exercises.check("02", "kappa", kappa)
 
 # %%
 def compare(given, exact):
-    result = agreement.cohen_kappa(given, exact, seed=SEED)
+    result = agreement.cohen_kappa(given, exact, groups=of_problem, seed=SEED)
     names = {1: "+1 right", 0: "0 neutral", -1: "-1 wrong"}
     order = [names[label] for label in result.labels]
     return result, pd.DataFrame(result.table, index=pd.Index(order, name=who),
@@ -445,16 +448,19 @@ print(f"{who}: {len(pairs)} steps, agreement {result.observed:.2f}, by chance "
 # wrong was suspected without reason. A neutral step is a matter of taste more than
 # of truth.
 #
-# And look at the interval. So few steps say little. Where exact labels are cheap
-# the simulated reader shows how much more is needed:
+# And look at the interval. It redraws whole problems, for who misreads a story errs in
+# several of its steps: they are no independent witnesses. So few stories say little, and
+# with as few the interval is a rough one itself. Where exact labels are cheap the
+# simulated reader shows how much more is needed:
 
 # %%
 for n in (10, 40, 160):
     rows = simulated_labels(live[:n], SEED)
     given = [label for row in rows for label in row]
     exact = [v.label for trace in live[:n] for v in checker.check(trace)]
-    k = agreement.cohen_kappa(given, exact, seed=SEED)
-    print(f"SIMULATED, {len(given):4} steps: kappa {k.kappa:.2f} "
+    of = [trace.problem.id for trace in live[:n] for _ in trace.steps]
+    k = agreement.cohen_kappa(given, exact, groups=of, seed=SEED)
+    print(f"SIMULATED, {len(given):4} steps of {len(set(of)):2} problems: kappa {k.kappa:.2f} "
           f"({k.low:.2f} to {k.high:.2f})")
 
 # %% [markdown]

@@ -277,7 +277,8 @@ print(f"last step's label says the same as the answer's bit: {alike:.1%} of the 
 # ## Calibration
 #
 # A score of 0.8 claims: of steps like this, 80 in 100 are right. Sort the steps
-# into bins by score and count.
+# into bins by score and count. (The intervals take every step for itself. Steps of one
+# problem hang together, so that these are somewhat too narrow.)
 
 # %%
 measured = metrics.calibration(np.concatenate(scores), step_right)
@@ -350,7 +351,9 @@ for s in sizes:
           f"{width(s['f1']) / width(s['f1 over traces']):.1f} times as wide as over traces")
 
 # %% [markdown]
-# How many labels does the start without lessons need? More than were recorded.
+# How many labels does the start without lessons need? More than were recorded. (It lacks
+# the three fresh layers as well: what of the gap is the lessons' and what the layers', these
+# runs do not say.)
 #
 # A curve need not rise evenly, and neighbours on it are not told apart here. Each point
 # is *one* training: another seed, rate or threshold would have moved it, and no interval

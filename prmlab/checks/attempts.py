@@ -13,6 +13,8 @@ import linecache
 import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from types import CodeType
 from typing import Any
 
@@ -26,6 +28,7 @@ CAUSES = {
     NameError: "A name is not defined: a spelling, or a cell above that was not run.",
     RecursionError: "The function calls itself without end.",
 }
+PLAIN_LISTS = "What comes in is a plain list: `np.asarray(...)` makes an array of it."
 
 
 class NotAttempted(Exception):
@@ -135,6 +138,8 @@ def same(got: Any, want: Any) -> bool:
     Example:
         >>> same((1, 0.3), [1.0, 0.1 + 0.2]), same([1], [1, 2]), same(float("nan"), math.nan)
         (True, False, True)
+        >>> same(Fraction(1, 4), 0.25)
+        True
     """
     got, want = _plain(got), _plain(want)
     if isinstance(want, list):
@@ -185,9 +190,11 @@ def names_used(function: Any) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays and scalars of numpy and torch as Python's own; tuples as lists."""
+    """Arrays and scalars of numpy and torch as Python's own; tuples as lists, fractions as floats."""
     if hasattr(value, "tolist"):
         value = value.tolist()
+    if isinstance(value, Fraction | Decimal):
+        return float(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -216,4 +223,7 @@ def _explain(error: Exception, function: Any, args: Sequence[Any]) -> str:
             text += f", at your line {number}" + (f": `{line}`" if line else "")
             break
     causes = [cause for kind_, cause in CAUSES.items() if isinstance(error, kind_)]
+    if (isinstance(error, TypeError | AttributeError) and "list" in said
+            and "callable" not in said and any(isinstance(arg, list) for arg in args)):
+        causes.append(PLAIN_LISTS)
     return " ".join([f"{text}.", *causes])

@@ -190,6 +190,16 @@ _WHY_NOT = {
              "wrong more often, and be exploited",
 }
 
+_WHY_SOME = {
+    "rerank": "in use nobody knows the right answer, so something has to choose, and the right "
+              "answers of the training problems are all that an ORM asks for. (A plain vote needs "
+              "no model: measure it beside the ORM)",
+    "prune": "something has to say which traces are bad before any has an answer: a score for "
+             "each step",
+    "explain": "nothing here knows where the solution goes wrong, so it has to be judged, step "
+               "by step",
+}
+
 
 def orm_or_prm(attempt: object) -> str | None:
     """Which verifier for which situation: a dictionary of four answers."""
@@ -201,7 +211,8 @@ def orm_or_prm(attempt: object) -> str | None:
             if key in attempt and given not in ("ORM", "PRM", "neither"):
                 return f'Answer "ORM", "PRM" or "neither" for `{key}`, not {given!r}.'
             if key in attempt and given != answer:
-                return f"Not {given} for `{key}`: {_WHY_NOT[key]}."
+                why = (_WHY_SOME if given == "neither" else _WHY_NOT)[key]
+                return f"Not {given} for `{key}`: {why}."
     return compare_value(attempt, WHICH, [], f"Answer {', '.join(WHICH)}, and no others.")
 
 

@@ -196,6 +196,8 @@ def kappa(attempt: object) -> str | None:
         ("You took chance to be 1 / (number of labels), as if every label were equally "
          "frequent; use how often each labeller really uses each label.",
          lambda a, b: beyond(a, b, 1 / len({*a, *b}))),
+        ("You took chance to be one half; use how often each labeller really uses each label.",
+         lambda a, b: beyond(a, b, 1 / 2)),
         ("You pooled the habits of both labellers: that is Scott's pi. Cohen's kappa "
          "multiplies the share of a label by one with its share by the other.", pooled),
         ("You subtracted chance but did not divide by what is left, 1 - expected: full "

@@ -124,6 +124,7 @@ _FORECASTS = [
     ([0.9, 0.9, 0.8, 0.2, 0.1], [1, 0, 1, 0, 0], 2),
     ([0.95, 0.85, 0.75, 0.3, 0.3, 0.3, 0.05], [1, 1, 0, 1, 0, 0, 0], 5),
     ([0.5, 1.0, 0.0], [1, 1, 1], 2),
+    ([0.7, 1.0, 0.1], [1, 0, 0], 2),  # a prediction of 1.0 that weighs
 ]
 
 
@@ -150,6 +151,10 @@ def ece(attempt: object) -> str | None:
     def centres(p: Sequence[float], y: Sequence[int], bins: int) -> float:
         return _ece([(min(int(x * bins), bins - 1) + 0.5) / bins for x in p], y, bins)
 
+    def lost(p: Sequence[float], y: Sequence[int], bins: int) -> float:
+        kept = [(a, b) for a, b in zip(p, y) if a < 1]
+        return _ece(*zip(*kept), bins) * len(kept) / len(p)
+
     return compare(attempt, _FORECASTS, _ece, [
         ("You averaged the gaps over the bins; weigh each bin by how many predictions it "
          "holds.",
@@ -168,6 +173,8 @@ def ece(attempt: object) -> str | None:
          lambda p, y, bins: sum((a - b) ** 2 for a, b in zip(p, y)) / len(p)),
         ("You took the distance of each single prediction; compare the means within a bin.",
          lambda p, y, bins: sum(abs(a - b) for a, b in zip(p, y)) / len(p)),
+        ("You lost the predictions of exactly 1: `int(1.0 * bins)` is one bin too far, and they "
+         "belong to the last.", lost),
         ("You did not divide by the number of predictions.",
          lambda p, y, bins: _ece(p, y, bins) * len(p)),
     ])

@@ -132,6 +132,7 @@ _CHILDREN = [
     ([0.01, 0.77], [1, 4], 25, 1.0),  # the parent has more visits than these children
     ([0.78, 1.0, 0.13], [9, 8, 1], 19, 1.0), ([0.98, 0.01, 0.27], [4, 1, 7], 13, 1.0),
     ([0.09, 0.34], [5, 9], 15, 1.0),
+    ([0.57, 0.35, 0.67], [8, 7, 10], 26, 1.0),  # PUCT's bonus
 ]
 
 
@@ -182,6 +183,8 @@ def choose_child(attempt: object) -> str | None:
          by(lambda n, parent, c: c * sqrt(log(parent) / (n + 1)))),
         ("You took the sum of the children's visits for N; use `parent_visits`.",
          lambda v, n, parent, c: right(v, n, sum(n), c)),
+        ("That is PUCT's bonus, `explore * sqrt(N) / (1 + n)`; UCT's is "
+         "`explore * sqrt(log(N) / n)`.", by(lambda n, parent, c: c * sqrt(parent) / (1 + n))),
         ("You doubled the logarithm, as UCB1 is often written; here `explore` is all there is.",
          by(lambda n, parent, c: c * sqrt(2 * log(parent) / n))),
     ])

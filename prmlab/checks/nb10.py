@@ -75,6 +75,7 @@ _BENCH = [
         ({"gsm8k": _GSM, "hard": _HARD}, [0.3, 0.46, 0.66], "gsm8k"),
         ({"hard": _HARD, "math": _MATH}, [0.1, 0.6], "hard"),
         ({"hard": _HARD, "math": _MATH}, [0.45, 0.5], "math"),
+        ({"gsm8k": _GSM, "math": _MATH}, [0.35, 0.42, 0.6], "math"),
     )]
 
 
@@ -114,6 +115,9 @@ def carried(attempt: object) -> str | None:
          lambda s, t, c, f: float(np.mean([_f1(s[n], t[n], _best(s[n], t[n], c)) for n in s]))),
         ("You chose the threshold on all subsets together; it is chosen on `first` alone.",
          lambda s, t, c, f: float(np.mean(at(s, t, _best(pool(s), pool(t), c))))),
+        ("You took the threshold with the best average; that looks at every subset, and it is "
+         "chosen on `first` alone.",
+         lambda s, t, c, f: max(float(np.mean(at(s, t, x))) for x in c)),
         ("You pooled the traces of all subsets into one F1; the average is over the subsets' F1, "
          "each counting the same.",
          lambda s, t, c, f: _f1(pool(s), pool(t), _best(s[f], t[f], c))),
