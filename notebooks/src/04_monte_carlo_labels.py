@@ -430,7 +430,8 @@ print(f"Monte Carlo labels less exact ones: {low:+.3f} to {high:+.3f}")
 # %% [markdown]
 # One training each, few traces: an impression. Now the recorded experiment, with
 # labels of several kinds for the same traces, several trainings each. The intervals
-# redraw both, the test problems (in pairs) and the trainings. **Before you look:** the
+# redraw both, the test problems (in pairs) and the trainings. (Three trainings redrawn
+# show less than the spread of all there could be: somewhat too narrow.) **Before you look:** the
 # field reports a paradox (Zhang et al. 2025, tables 3 and 4). PRMs from Monte Carlo labels were as good as
 # any at *choosing* among eight answers, and far behind at *finding* the first error.
 # Will it show here, in a world of a different size?
