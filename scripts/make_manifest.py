@@ -24,6 +24,10 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
     "runs/benchmark_training_tiny.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --seeds 8 --padded-seeds 2 "
         "--ways trl padded ours --peer-python PYTHON --json data/runs/benchmark_training_tiny.json", 0),
+    "runs/benchmark_training_tiny_2_threads.json": (
+        "python scripts/benchmark_training.py --threads 2 --seeds 4 --ways trl ours --peer-python PYTHON "
+        "--json data/runs/benchmark_training_tiny_2_threads.json", 0),
+    "runs/together.json": ("python scripts/measure_together.py --json data/runs/together.json", 0),
     "runs/benchmark_training_100m.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --shape 100m --precision bf16 "
         "--problems 160 --epochs 1 --batch-size 64 --rows 8 --trial 64 --ways trl ours padded --seeds 4 "
@@ -32,6 +36,10 @@ MADE_BY = {  # pattern of the name in data/ -> command, seed
         "python scripts/benchmark_training.py --clock cpu --threads 1 --shape 100m --precision bf16 "
         "--problems 80 --epochs 1 --rows 8 --trial 64 --ways trl ours padded --seeds 4 --padded-seeds 1 "
         "--peer-python PYTHON --json data/runs/benchmark_training_100m_batch_32.json", 0),
+    "runs/benchmark_training_100m_batch_128.json": (
+        "python scripts/benchmark_training.py --clock cpu --threads 1 --shape 100m --precision bf16 "
+        "--problems 240 --epochs 1 --batch-size 128 --rows 8 --trial 64 --ways trl ours --seeds 4 "
+        "--peer-python PYTHON --json data/runs/benchmark_training_100m_batch_128.json", 0),
     "runs/benchmark_training_12000.json": (
         "python scripts/benchmark_training.py --clock cpu --threads 1 --problems 1500 --epochs 1 --seeds 3 "
         "--ways trl ours 'ours apart' --peer-python PYTHON --json data/runs/benchmark_training_12000.json", 0),

@@ -172,7 +172,6 @@ def test_what_was_found_with_other_traces_is_not_taken_for_these(tmp_path, monke
 
 @pytest.mark.parametrize(("records", "way", "other", "said"), [
     (("100m", "100m_batch_32"), "ours", "trl", "+0.011 (0.001 to 0.021)"),
-    (("12000",), "ours", "ours apart", "0.020 (0.009 to 0.031)"),
     (("12000",), "ours apart", "trl", "(-0.010, -0.039 to 0.018)"),
     (("12000_batch_128",), "ours", "trl", "+0.001 (-0.051 to 0.053)"),
 ])
