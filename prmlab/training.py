@@ -154,7 +154,10 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
         if trace.labels is None:
             raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it, "
                              "for example with checker.labelled")
-        return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
+        try:
+            return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
+        except ValueError as error:
+            raise ValueError(f"trace of problem {trace.problem.id!r}: {error}") from None
 
     usable = traces if make_example else [
         t for t in traces if any(y is not None for y in targets_of(t))]
