@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from prmlab import sharding
 
-_SAID = {"examples": "the traces, or what their labels ask for"}
+_SAID = {"examples": "examples, that is the traces or what their labels ask for"}
 
 
 def save(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
@@ -97,6 +97,8 @@ def _found(folder: str | Path) -> list[Path]:
 
 
 def _writable(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"the checkpoint must be a folder, {folder} is a file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -122,8 +124,6 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
             model, or is damaged; if there is a file of that name.
         OSError: if nothing can be written there, which is told before the work.
     """
-    if Path(folder).exists() and not Path(folder).is_dir():
-        raise ValueError(f"the checkpoint must be a folder, {folder} is a file")
     _writable(Path(folder))
     found = _found(folder)
     if not found:
