@@ -13,6 +13,15 @@ examples:
   python -m prmlab train-prm labelled.jsonl --base verifier-base --out my-prm
   python -m prmlab evaluate held_out.jsonl --prm my-prm
   make lab                       set everything up and open the first notebook
+
+A line of a file of traces (labels: 1 right, 0 neutral, -1 wrong, null not known; or none at all):
+  {"problem": {"id": "p1", "text": "2 + 3 * 4 = ?", "answer": "14"}, "finished": true,
+   "steps": ["3 * 4 = 12", "Answer: 14"], "labels": [1, 1]}      all of it in one line
+Files of PRM800K, Math-Shepherd, TRL, ProcessBench and others become such lines in Python, by
+prmlab.datasets: prm800k, math_shepherd, stepwise, processbench, prmbench, ...
+  from prmlab import traces
+  from prmlab.datasets import math_shepherd
+  traces.write_jsonl("traces.jsonl", math_shepherd.read("math-shepherd.jsonl"))
 """
 
 

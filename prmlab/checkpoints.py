@@ -8,6 +8,7 @@ a run killed at any instant leaves one whole checkpoint (or none). No pickles. A
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from prmlab import sharding
+
+_SAID = {"examples": "examples, that is the traces or what their labels ask for"}
 
 
 def save(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
@@ -93,6 +96,17 @@ def _found(folder: str | Path) -> list[Path]:
     return [f for f in sorted(Path(folder).glob("step-*")) if f.suffix != ".part"]
 
 
+def _writable(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"the checkpoint must be a folder, {folder} is a file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"no checkpoint can be written to {folder} ({error}); give a folder that can "
+                      "be written to") from error
+
+
 def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer,
             settings: Mapping[str, Any]
             ) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
@@ -108,9 +122,9 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
     Raises:
         ValueError: if the checkpoint was made with other settings (each is named) or for another
             model, or is damaged; if there is a file of that name.
+        OSError: if nothing can be written there, which is told before the work.
     """
-    if Path(folder).exists() and not Path(folder).is_dir():
-        raise ValueError(f"the checkpoint must be a folder, {folder} is a file")
+    _writable(Path(folder))
     found = _found(folder)
     if not found:
         return None
@@ -123,7 +137,8 @@ def restore(folder: str | Path, model: torch.nn.Module, optimizer: torch.optim.O
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"the checkpoint {newest} is damaged ({error}); remove that folder to "
                          "start again") from None
-    differ = [f"{name}: {saved['settings'].get(name)!r} there, {settings.get(name)!r} now"
+    differ = [f"{_SAID.get(name, name)}: {saved['settings'].get(name)!r} there, "
+              f"{settings.get(name)!r} now"
               for name in sorted({*saved["settings"], *settings} - {"base"})
               if saved["settings"].get(name) != settings.get(name)]
     if differ:

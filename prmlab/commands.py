@@ -3,7 +3,7 @@
 Each is a thin way to a function of the package. Traces are JSONL, one a line, as
 `traces.write_jsonl` writes them. People get lines of text; with `--json` every line of standard
 output is one JSON record. What a caller got wrong is one sentence on standard error, exit code 2;
-Ctrl-C ends with 130, and with a journal or checkpoint the same command goes on. Packages are loaded by the
+Ctrl-C ends with 130, SIGTERM with 143, and with a journal or checkpoint the same command goes on. Packages are loaded by the
 commands that need them, and not before: the doctor must start where they are missing.
 """
 
@@ -11,12 +11,15 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prmlab import traces
+from prmlab import inputs, traces
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -71,7 +74,7 @@ def add(commands: Any) -> None:
              _evaluate_arguments)):
         parser = commands.add_parser(name, help=short, description=text,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("data", type=Path, metavar="DATA", help="JSONL, one trace a line")
+        parser.add_argument("data", type=Path, metavar="DATA", help="JSONL, one trace a line (prmlab --help)")
         arguments(parser)
         parser.add_argument("--json", action="store_true", help="one JSON record a line")
         parser.set_defaults(run=_guarded(run))
@@ -81,18 +84,17 @@ def label(args: argparse.Namespace) -> int:
     """Label the traces of a file."""
     from prmlab import labels
 
-    data = traces.iter_jsonl(args.data)
     if args.method == "exact":
         if args.journal or args.adaptive:
             raise ValueError("--journal and --adaptive belong to --method monte-carlo; exact labels "
                              "ask no policy")
-        found = labels.exact(data)
+        found = labels.exact(inputs.begun(args.data))
     else:
         from prmlab.sampling import LocalPolicy
 
         found = labels.monte_carlo(
-            data, LocalPolicy.load(args.policy, device=args.device), n_rollouts=args.rollouts,
-            seed=args.seed, adaptive=args.adaptive, journal=args.journal)
+            traces.iter_jsonl(args.data), LocalPolicy.load(args.policy, device=args.device),
+            n_rollouts=args.rollouts, seed=args.seed, adaptive=args.adaptive, journal=args.journal)
     counts = {"traces": 0, "steps": 0, "wrong": 0, "generations": 0}
 
     def counted():
@@ -117,7 +119,7 @@ def _label_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", choices=("hard", "soft"), default="hard",
         help="hard: +1, 0, -1; soft: the value, in [0, 1] (train with --label-kind soft)")
     add("--policy", default="policy", help="monte-carlo: who continues the prefixes")
-    add("--rollouts", type=_count, default=16, help="monte-carlo: of each prefix (%(default)s)")
+    add("--rollouts", type=inputs.count, default=16, help="monte-carlo: of each prefix (%(default)s)")
     add("--adaptive", action="store_true", help="monte-carlo: stop a prefix once it is decided")
     add("--journal", type=Path, help="monte-carlo: a file to go on from after an interruption")
     add("--seed", type=int, default=0)
@@ -135,18 +137,22 @@ def train_prm(args: argparse.Namespace) -> int:
     args.lr = 0.002 if args.lr is None else args.lr
     neutral, validate = {"right": 1.0, "wrong": 0.0, "leave-out": None}[args.neutral], None
     if args.validation:
-        validate = training.step_figures(_labelled(args.validation), label_kind=args.label_kind,
-                                         neutral=neutral)
+        validate = training.step_figures(inputs.labelled(args.validation, kind=args.label_kind),
+                                         label_kind=args.label_kind, neutral=neutral)
+    data = inputs.labelled(args.data, kind=args.label_kind, steps=False)
     args.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the work
     given = ("epochs", "seed", "lr", "batch_size", "together", "warmup", "decay", "label_kind",
              "orm_weight", "class_weight", "device", "precision", "on_long", "checkpoint",
              "checkpoint_every", "validate_every", "patience", "watch", "tokens_at_once", "packed", "compiled",
              "sharded")
     records = training.fit_prm(
-        traces.read_jsonl(args.data), base=args.base, neutral=neutral, validate=validate,
+        data, base=args.base, neutral=neutral, validate=validate,
         optimizer={"muon": muon.Muon, "adamw": muon.adamw}[args.optimizer],
         **{name: getattr(args, name) for name in given})
+    unknown = None  # share of the tokens, once there is a model to ask
     for record in records:
+        if unknown is None:
+            unknown = inputs.told_unknown(data, record.model)
         if _processes()[0] == 0 and (args.json or record.validation or record.step % args.every == 0
                                      or record.step == record.n_steps):
             _tell(args, record.to_dict(), _line(record))
@@ -154,7 +160,10 @@ def train_prm(args: argparse.Namespace) -> int:
     if args.sharded or rank == 0:  # a sharded model is saved by all of them
         record.model.save(args.out)
     if rank == 0:
-        _tell(args, {"out": str(args.out), "processes": n_processes}, "saved to {out}")
+        left = {"n_skipped": record.n_skipped, "n_too_long": record.n_too_long}
+        _tell(args, {"out": str(args.out), "processes": n_processes, "unknown": unknown, **left},
+              "saved to {out}" + ("" if not any(left.values()) else "; traces left out of "
+              f"{len(data):,}: {{n_skipped:,}} without a labelled step, {{n_too_long:,}} too long"))
     return 0
 
 
@@ -163,9 +172,9 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", required=True, help="a PRM or causal LM: a name, a folder, or a hub id")
     add("--out", type=Path, required=True, help="folder for the trained PRM")
     add("--validation", type=Path, help="labelled traces to measure on as it goes")
-    add("--epochs", type=_count, default=1)
-    add("--batch-size", type=_count, default=32, help="traces an optimizer step (%(default)s)")
-    add("--together", type=_count, default=1, help="traces of a problem kept in one batch")
+    add("--epochs", type=inputs.count, default=1)
+    add("--batch-size", type=inputs.count, default=32, help="traces an optimizer step (%(default)s)")
+    add("--together", type=inputs.count, default=1, help="traces of a problem kept in one batch")
     add("--optimizer", choices=("muon", "adamw"), default="muon")
     add("--lr", type=float, help="peak rate (0.002 for muon; adamw needs one: on a large model 1e-5)")
     add("--warmup", type=int, default=20, help="steps over which the rate rises (%(default)s)")
@@ -173,16 +182,16 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--label-kind", choices=("hard", "soft"), default="hard")
     add("--neutral", choices=("right", "wrong", "leave-out"), default="right",
         help="what a label 0 counts as")
-    add("--class-weight", type=_weights, help='"balanced", or two numbers "WRONG,RIGHT"')
+    add("--class-weight", type=inputs.weights, help='"balanced", or two numbers "WRONG,RIGHT"')
     add("--orm-weight", type=float, default=0.0, help="of a joint loss on the answer")
     add("--on-long", choices=("error", "skip"), default="error",
         help="a trace over the model's limit; skipped ones are counted, none is cut")
     add("--checkpoint", type=Path, help="folder to resume from and to write to")
-    add("--checkpoint-every", type=_count, default=200, help="steps (%(default)s)")
-    add("--validate-every", type=_count, default=200, help="steps (%(default)s)")
-    add("--patience", type=_count, help="stop after so many validations without a better one")
+    add("--checkpoint-every", type=inputs.count, default=200, help="steps (%(default)s)")
+    add("--validate-every", type=inputs.count, default=200, help="steps (%(default)s)")
+    add("--patience", type=inputs.count, help="stop after so many validations without a better one")
     add("--watch", choices=("f1", "auroc", "loss"), default="f1", help="better in which figure")
-    add("--tokens-at-once", type=_count, help="a larger batch is run in parts: less memory")
+    add("--tokens-at-once", type=inputs.count, help="a larger batch is run in parts: less memory")
     add("--precision", choices=("no", "bf16"), help="bf16 on a GPU by default")
     add("--flex", dest="packed", action="store_const", const="flex", default=True,
         help="FlexAttention under a block mask, for a GPU; with --compiled")
@@ -191,7 +200,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         "(FSDP2); with --optimizer adamw, under accelerate launch")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
     add("--seed", type=int, default=0)
-    add("--every", type=_count, default=10, help="steps between lines of text (%(default)s)")
+    add("--every", type=inputs.count, default=10, help="steps between lines of text (%(default)s)")
 
 
 def score(args: argparse.Namespace) -> int:
@@ -200,8 +209,9 @@ def score(args: argparse.Namespace) -> int:
     from prmlab.rewards import PRM
 
     prm = PRM.load(args.prm, device=args.device)
-    data = traces.read_jsonl(args.data)
-    for trace, scores in zip(data, prm.score(data, on_long=args.on_long), strict=True):
+    data = inputs.read(args.data)
+    inputs.told_unknown(data, prm)
+    for trace, scores in zip(data, _scores(prm, args.data, data, args.on_long), strict=True):
         row: dict[str, Any] = {"problem": trace.problem.id, "scores": None, args.aggregate: None}
         if scores is not None:
             row |= {"scores": [round(float(s), 6) for s in scores],
@@ -228,28 +238,26 @@ def evaluate(args: argparse.Namespace) -> int:
     from prmlab.rewards import PRM
 
     prm = PRM.load(args.prm, device=args.device)
-    data, threshold = _labelled(args.data), args.threshold
-    if any(y is not None and 0 < y < 1 for t in data for y in t.labels):
-        raise ValueError(f"{args.data} has soft labels; evaluate compares with hard ones, +1, 0, -1 "
-                         "(prmlab label --kind hard)")
+    data, threshold = inputs.hard(args.data), 0.5 if args.threshold is None else args.threshold
+    unknown = inputs.told_unknown(data, prm)
     if args.choose_on:
-        known = _known(*_scored(prm, _labelled(args.choose_on), args.on_long)[:2])
-        threshold = thresholds.choose_threshold(
-            [s for _, s in known], [_first_error(t) for t, _ in known]).threshold
-    data, scores, too_long = _scored(prm, data, args.on_long)
+        threshold = thresholds.choose_threshold(*_judged(prm, args.choose_on, args.on_long)).threshold
+    data, scores, too_long = _scored(prm, args.data, data, args.on_long)
     known = _known(data, scores)
+    true = [_first_error(t) for t, _ in known]
+    inputs.both_kinds(args.data, data, true)
     f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for _, s in known],
-                                [_first_error(t) for t, _ in known],
-                                groups=[t.problem.id for t, _ in known])
+                                true, groups=[_problem(t) for t, _ in known])
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "problems": len({t.problem.id for t in data}), "steps": len(p),
+    row = {"traces": len(data), "problems": len({*map(_problem, data)}), "steps": len(p),
            "threshold": threshold, "f1": f1.f1, "f1_low": f1.low, "f1_high": f1.high,
            "acc_error": f1.acc_error, "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
            "ece": float(metrics.calibration(p, right).ece), "too_long": too_long,
-           "undecided": len(data) - len(known)}
+           "undecided": len(data) - len(known), "unknown": unknown,
+           "chosen_on": None if args.choose_on is None else str(args.choose_on)}
     auroc = "none, all steps are of one kind" if row["auroc"] is None else f"{row['auroc']:.3f}"
     _tell(args, row, "{traces:,} traces of {problems:,} problems, {steps:,} steps; too long and left "
           "out: {too_long:,}\nfirst-error F1 {f1:.3f} [{f1_low:.3f}, {f1_high:.3f}] at threshold "
@@ -262,28 +270,42 @@ def evaluate(args: argparse.Namespace) -> int:
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--prm", default="prm", help="a name, a folder, or a hub id (%(default)s)")
-    add("--threshold", type=float, default=0.5, help="a step below it is wrong (%(default)s)")
-    add("--choose-on", type=Path, help="labelled traces on which to choose the threshold")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--threshold", type=float, help="a step below it is wrong (0.5)")
+    one.add_argument("--choose-on", type=Path, help="labelled traces on which to choose the threshold")
     add("--on-long", choices=("error", "skip"), default="error",
         help="a trace over the model's limit; skipped ones are counted, none is cut")
     add("--device", help="cpu or cuda; a GPU if there is one by default")
 
 
-def _labelled(path: Path) -> list[traces.Trace]:
-    data = traces.read_jsonl(path)
-    for i, trace in enumerate(data, start=1):
-        if trace.labels is None:
-            raise ValueError(f"{path}: trace {i} (problem {trace.problem.id!r}) has no labels to "
-                             "compare with; label the file first, with: prmlab label")
-    return data
+def _scores(prm: Any, path: Path, data: list[traces.Trace], on_long: str) -> list[Any]:
+    """The step scores of a file's traces; None for one that is too long and skipped."""
+    if on_long == "skip":
+        return prm.score(data, on_long=on_long)
+    inputs.all_fit(path, data, prm)
+    return prm.score(data)
 
 
-def _scored(prm: Any, data: list[traces.Trace], on_long: str
+def _scored(prm: Any, path: Path, data: list[traces.Trace], on_long: str
             ) -> tuple[list[traces.Trace], list[Any], int]:
     """The traces that fit the model, their scores, and how many do not."""
-    scores = prm.score(data) if on_long == "error" else prm.score(data, on_long=on_long)
+    scores = _scores(prm, path, data, on_long)
     fitting = [trace for trace, one in zip(data, scores, strict=True) if one is not None]
     return fitting, [one for one in scores if one is not None], len(data) - len(fitting)
+
+
+def _judged(prm: Any, path: Path, on_long: str) -> tuple[list[Any], list[int | None]]:
+    """Step scores and first errors of a file's traces, where those are known."""
+    data, scores, _ = _scored(prm, path, inputs.hard(path), on_long)
+    known = _known(data, scores)
+    errors = [_first_error(t) for t, _ in known]
+    inputs.both_kinds(path, data, errors)
+    return [s for _, s in known], errors
+
+
+def _problem(trace: traces.Trace) -> str:
+    """Names the problem: ids alone may be missing, or repeat from file to file."""
+    return f"{trace.problem.id}\n{trace.problem.text}"
 
 
 def _first_error(trace: traces.Trace) -> int | None:
@@ -294,20 +316,6 @@ def _known(data: list[traces.Trace], scores: list) -> list[tuple[traces.Trace, A
     """Traces and their scores where the first error is known: no label is missing before it."""
     return [(t, s) for t, s in zip(data, scores, strict=True)
             if None not in t.labels[:_first_error(t)]]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
-    return int(text)
-
-
-def _weights(text: str) -> str | tuple[float, ...]:
-    try:
-        return text if text == "balanced" else tuple(float(x) for x in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError('must be balanced, or two numbers for wrong and right steps '
-                                         f"such as 3,1; got {text!r}") from None
 
 
 def _line(record: Any) -> str:
@@ -339,10 +347,12 @@ def _plain(value: Any) -> Any:
 
 
 def _guarded(run: Run) -> Run:
-    """The command with a caller's mistake as one sentence, and Ctrl-C as 130."""
+    """The command with a caller's mistake as one sentence, Ctrl-C as 130 and SIGTERM as 143."""
     def guarded(args: argparse.Namespace) -> int:
+        ended = []  # the signals that asked for an end, but for Ctrl-C
         try:
-            return run(args)
+            with _ending_as_by_hand(ended):
+                return run(args)
         except BrokenPipeError:  # whoever read the output has left, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
@@ -350,9 +360,40 @@ def _guarded(run: Run) -> Run:
             print(f"prmlab: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            flag = {label: "journal", train_prm: "checkpoint"}.get(run)
-            print("stopped" + ("" if flag is None else "; the same command goes on from what is on "
-                  "disk" if getattr(args, flag) else f"; nothing was kept: with --{flag} the same "
-                  "command would go on from here"), file=sys.stderr)
-            return 130
+            print(_stopped(run, args), file=sys.stderr)
+            return 143 if ended else 130
     return guarded
+
+
+@contextmanager
+def _ending_as_by_hand(ended: list[int]) -> Iterator[None]:
+    """Within, SIGTERM (a queue's) is a Ctrl-C: a step ends, a checkpoint is left. Not in one of
+    several processes, whose launcher sends both, nor where Ctrl-C is ignored."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if several or threading.current_thread() is not threading.main_thread() \
+            or signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
+        yield
+        return
+
+    def by_hand(number: int, _: object) -> None:
+        ended.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, by_hand)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stopped(run: Run, args: argparse.Namespace) -> str:
+    """What an interrupt leaves of a command, and how it goes on."""
+    flag = {label: "journal", train_prm: "checkpoint"}.get(run)
+    if flag is None:
+        return "stopped"
+    where = getattr(args, flag)
+    if where is None:
+        return f"stopped; nothing was kept: with --{flag} the same command would go on from here"
+    kept = where.is_file() or any(where.glob("step-*"))
+    return "stopped; the same command " + ("goes on from what is on disk" if kept else
+                                           "begins anew, for nothing was kept yet")

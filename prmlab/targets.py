@@ -101,7 +101,7 @@ def class_weights(targets: Iterable[float], class_weight: ClassWeight) -> tuple[
         word = "right" if targets[0] else "wrong"
         raise ValueError(f"all {len(targets):,} targets say {word}, so a model would learn to say "
                          f"{word} of everything; add traces of the other kind, and look whether "
-                         "the labels were read as meant")
+                         "the labels were read as meant (a hard 0 is neutral, not wrong)")
     if class_weight is None or not targets:
         return 1.0, 1.0
     if class_weight == "balanced":

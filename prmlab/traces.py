@@ -5,6 +5,7 @@ is right: labels, where there are any, came from elsewhere and `source` says fro
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -163,30 +164,80 @@ def iter_jsonl(path: str | Path) -> Iterator[Trace]:
                 try:
                     yield Trace.from_dict(json.loads(line))
                 except (ValueError, RecursionError) as error:
-                    raise ValueError(f"{path}, line {number}: not a trace: {error}. Mend or remove "
-                                     "that line; each line must be one JSON object as written by "
-                                     "traces.write_jsonl") from None
+                    why = (f"{error.msg} at its character {error.pos + 1}"
+                           if isinstance(error, json.JSONDecodeError) else error)
+                    raise ValueError(f"{path}, line {number}: not a trace: {why}. "
+                                     f"{_mend(path, number, line)}") from None
+
+
+def _mend(path: Path, number: int, line: bytes) -> str:
+    """What to do about a line that is no trace: what the file is instead, where that can be told."""
+    if number == 1:
+        for start, mend in _NO_LINES.items():
+            if line.startswith(start):
+                return mend
+        if module := _format_of(line):
+            options = ", neutral='keep'" if module == "prm800k" else ""
+            return (f"It is a row as prmlab.datasets.{module} reads them; make traces of them with "
+                    f"traces.write_jsonl('traces.jsonl', {module}.read({str(path)!r}{options}))")
+    return ("Mend or remove that line; each line must be one JSON object as written by "
+            "traces.write_jsonl")
+
+
+_NO_LINES = {b"\x1f\x8b": "The file is gzipped: unpack it first, with gunzip",
+             b"PK\x03\x04": "The file is a zip archive: unpack it first",
+             b"\xff\xfe": "The file is text in UTF-16: save it as UTF-8",
+             b"\xfe\xff": "The file is text in UTF-16: save it as UTF-8",
+             b"version https://git-lfs": "The file is a pointer of Git LFS: run git lfs pull there",
+             b"[": "The file is one JSON array: write its elements one a line, with jq -c '.[]'"}
+_FORMATS = {"prm800k": {"question", "label"}, "math_shepherd": {"input", "label"},
+            "stepwise": {"prompt", "completions"}, "prmbench": {"modified_process"},
+            "bigbench_mistake": {"mistake_index"}, "omegaprm": {"reasoning_steps"},
+            "gsm8k_solutions": {"ground_truth", "question"}, "processbench": {"steps", "label"}}
+
+
+def _format_of(line: bytes) -> str:
+    """The module of `datasets` whose keys a line has; empty for none."""
+    try:
+        keys = set(json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return ""
+    return next((name for name, wanted in _FORMATS.items() if wanted <= keys), "")
 
 
 def write_jsonl(path: str | Path, traces: Iterable[Trace]) -> int:
-    """Write traces, one a line, keys sorted; returns how many. The file is replaced as a whole.
+    """Write traces, one a line, keys sorted; returns how many. Else as `write_lines`."""
+    return write_lines(path, (json.dumps(trace.to_dict(), sort_keys=True, ensure_ascii=False)
+                              for trace in traces))
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> int:
+    """Write lines; returns how many. The file is replaced as a whole, or not at all.
+
+    A pipe or a device, such as /dev/null, is written into: to replace it would destroy it.
 
     Raises:
-        ValueError: if `path` is a folder, before the first trace is asked for.
+        ValueError: if `path` is a folder or is in none, before the first line is asked for.
     """
-    path = Path(path)
+    path, n = Path(os.path.realpath(path) if os.path.isfile(path) else path), 0
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give the name of a file to write")
-    temporary = path.with_name(path.name + ".part")
-    n = 0
+    if not path.parent.is_dir():
+        raise ValueError(f"no such folder: {path.parent}; make it, or give another path")
+    plain = path.is_file() or not path.exists()
+    target = path.with_name(path.name + ".part") if plain else path
     try:
-        with temporary.open("w", encoding="utf-8") as out:
-            for trace in traces:
-                out.write(json.dumps(trace.to_dict(), sort_keys=True, ensure_ascii=False) + "\n")
-                n += 1
-        temporary.replace(path)
+        with target.open("w", encoding="utf-8") as out:
+            for n, line in enumerate(lines, start=1):
+                out.write(line + "\n")
+            if plain:
+                out.flush()
+                os.fsync(out.fileno())
+        if plain:
+            target.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if plain:
+            target.unlink(missing_ok=True)
     return n
 
 

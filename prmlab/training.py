@@ -36,6 +36,7 @@ Options of all three:
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +152,7 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
         raise ValueError(f"orm_weight must be a number of 0 or more, got {orm_weight!r}")
     prm, traces = _begun(PRM, base, seed, options), list(traces)
 
-    def targets_of(trace: Trace) -> list[float | None]:
-        if trace.labels is None:
-            raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it, "
-                             "for example with checker.labelled")
-        return step_targets(trace.labels, label_kind=label_kind, neutral=neutral)
-
+    targets_of = partial(_targets, label_kind=label_kind, neutral=neutral)
     usable = traces if make_example else [
         t for t in traces if any(y is not None for y in targets_of(t))]
     if traces and not usable:
@@ -179,6 +175,17 @@ def fit_prm(traces: Iterable[Trace], *, base: PRM | str | Path, epochs: int = 1,
     yield from loop.run(trained, prm.model.base_model, prm.tokenizer, usable, taught, loss,
                     result=prm, epochs=epochs, seed=seed, scales=(1.0, orm_weight), **{
                     "separator": prm.separator, "n_skipped": len(traces) - len(usable)} | options)
+
+
+def _targets(trace: Trace, **options: Any) -> list[float | None]:
+    """What the trace's labels ask for; ValueError names its problem."""
+    if trace.labels is None:
+        raise ValueError(f"trace of problem {trace.problem.id!r} has no labels; label it, "
+                         "for example with checker.labelled")
+    try:
+        return step_targets(trace.labels, **options)
+    except ValueError as error:
+        raise ValueError(f"trace of problem {trace.problem.id!r}: {error}") from None
 
 
 def _begun(kind: type, base: Any, seed: int, options: dict[str, Any]) -> Any:

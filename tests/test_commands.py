@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -210,3 +212,134 @@ def test_an_interrupt_says_what_is_kept_and_json_is_json(folder, capsys, monkeyp
     assert "nothing was kept: with --journal" in capsys.readouterr().err
     commands._tell(SimpleNamespace(json=True), {"a": {"b": float("nan")}, "c": 1.5}, "")
     assert json.loads(capsys.readouterr().out) == {"a": {"b": None}, "c": 1.5}
+
+
+def changed(folder, name, change):
+    """A file of the folder's labelled traces, each as `change` makes it of index and record."""
+    found = [json.loads(line) for line in (folder / "traces.jsonl").read_text("utf-8").splitlines()]
+    lines = [json.dumps(change(i, one)) for i, one in enumerate(found)]
+    (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
+    return name
+
+
+@pytest.fixture(scope="module")
+def untaught(folder):
+    """A PRM in the folder that has learned nothing."""
+    from prmlab.rewards import PRM
+
+    PRM.from_backbone(folder / "lm", device="cpu").save(folder / "untaught")
+
+
+BAD = {
+    "no labels": lambda i, one: one | ({"labels": None} if i == 7 else {}),
+    "a probability": lambda i, one: one | ({"labels": [0.5] * len(one["steps"])} if i == 7 else {}),
+    "no steps": lambda i, one: one | ({"steps": [], "labels": []} if i == 7 else {}),
+    "too long": lambda i, one: one | ({"steps": [s * 300 for s in one["steps"]]} if i == 7 else {}),
+    "zeros": lambda i, one: one | {"labels": [int(y > 0) for y in one["labels"]]},
+    "soft": lambda i, one: one | {"labels": [0.9 if y > 0 else 0.2 for y in one["labels"]]},
+}
+TRAIN = ("--base", "lm", "--out", "unmade")
+
+
+@pytest.mark.parametrize(("command", "bad", "more", "message"), [
+    ("train-prm", "no labels", TRAIN, "bad.jsonl: trace 8 (problem "),
+    ("train-prm", "a probability", TRAIN, "): label of step 0 must be -1, 0, 1 or None, got 0.5"),
+    ("train-prm", "zeros", TRAIN, "a hard 0 is neutral, not wrong"),
+    ("label", "no steps", ("unmade",), "bad.jsonl: trace 8 (problem "),
+    ("score", "no steps", (), ") has no steps, so there is nothing to score"),
+    ("score", "too long", (), "is longer than the model's limit of 512 ids; leave it out, or pass --on"),
+    ("evaluate", "too long", (), "bad.jsonl: trace 8 (problem "),
+    ("evaluate", "zeros", (), "a label 0 is neutral here: where it means wrong, write -1"),
+    ("evaluate", "soft", (), "bad.jsonl has soft labels"),
+    ("evaluate --choose-on", "soft", (), "bad.jsonl has soft labels"),
+    ("evaluate --choose-on", "zeros", (), "bad.jsonl: of its 12 traces the first error is known of 12"),
+])
+def test_a_file_s_mistake_is_told_with_file_and_trace(folder, capsys, monkeypatch, command, bad, more,
+                                                      message, untaught):
+    monkeypatch.chdir(folder)
+    shutil.rmtree("unmade", ignore_errors=True)
+    changed(folder, "bad.jsonl", BAD[bad])
+    name, *option = command.split()
+    model = () if name in ("train-prm", "label") else ("--prm", "untaught")
+    data = ("traces.jsonl", *option, "bad.jsonl") if option else ("bad.jsonl",)
+    assert __main__.main([name, *data, *model, *more]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("prmlab: ") and said.count("\n") == 1
+    assert bad == "zeros" or not (folder / "unmade").exists()  # nothing is made before the data is read
+
+
+@pytest.mark.parametrize("command", ["score", "evaluate", "train-prm"])
+def test_an_empty_file_is_told(folder, capsys, monkeypatch, command, untaught):
+    monkeypatch.chdir(folder)
+    Path("empty.jsonl").write_text("\n", "utf-8")
+    more = TRAIN if command == "train-prm" else ("--prm", "untaught")
+    assert __main__.main([command, "empty.jsonl", *more]) == 2
+    assert capsys.readouterr().err == "prmlab: empty.jsonl holds no traces: it is empty\n"
+
+
+def test_what_is_left_out_and_what_is_unknown_is_told(folder, capsys, monkeypatch):
+    """A word-level tokenizer reads text of another world as nothing but its unknown id."""
+    monkeypatch.chdir(folder)
+    some = changed(folder, "other.jsonl", lambda i, one: BAD["no steps"](i, one | {
+        "problem": one["problem"] | {"text": "Quokkas wander dunes"}}))
+    assert __main__.main(["train-prm", some, "--base", "lm", "--out", "left", "--json"]) == 0
+    said = capsys.readouterr()
+    last = json.loads(said.out.splitlines()[-1])
+    assert (last["n_skipped"], last["n_too_long"]) == (1, 0) and 0.05 < last["unknown"] < 0.5
+    assert "of the tokens of these traces are unknown to the model's tokenizer" in said.err
+    assert __main__.main(["train-prm", some, "--base", "lm", "--out", "left"]) == 0
+    assert "traces left out of 12: 1 without a labelled step, 0 too long" in capsys.readouterr().out
+
+
+def test_problems_without_ids_are_told_apart_by_their_text(folder, capsys, monkeypatch, untaught):
+    monkeypatch.chdir(folder)
+    nameless = changed(folder, "nameless.jsonl", lambda i, one: one | {
+        "problem": {k: v for k, v in one["problem"].items() if k != "id"}})
+    assert __main__.main(["evaluate", nameless, "--prm", "untaught", "--choose-on", "traces.jsonl",
+                          "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["problems"] == 12 and figures["chosen_on"] == "traces.jsonl"
+    with pytest.raises(SystemExit):
+        __main__.main(["evaluate", nameless, "--threshold", "0.3", "--choose-on", "traces.jsonl"])
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_before_the_work(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert __main__.main(["train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--checkpoint",
+                          "traces.jsonl/run", "--json"]) == 2
+    said = capsys.readouterr()
+    assert not said.out and "no checkpoint can be written to traces.jsonl/run" in said.err
+
+
+def test_a_queue_s_sigterm_leaves_a_checkpoint(folder, capsys, monkeypatch):
+    """Else a job of fewer steps than --checkpoint-every, ended by its queue, would begin anew for ever."""
+    from prmlab import stepping
+
+    monkeypatch.chdir(folder)
+    step, before = stepping.Stepper.step, signal.getsignal(signal.SIGTERM)
+
+    def ended(self, *given):
+        done = step(self, *given)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return done
+
+    monkeypatch.setattr(stepping.Stepper, "step", ended)
+    command = ["train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--batch-size", "4",
+               "--checkpoint", "ended"]
+    assert __main__.main(command) == 143
+    assert "the same command goes on from what is on disk" in capsys.readouterr().err
+    assert [p.name for p in Path("ended").iterdir()] == ["step-00000001"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_before_anything_was_kept_says_so(folder, capsys, monkeypatch):
+    from prmlab import training
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "fit_prm", stopped)
+    monkeypatch.chdir(folder)
+    assert __main__.main(["train-prm", "traces.jsonl", *TRAIN, "--checkpoint", "nothing"]) == 130
+    assert "begins anew, for nothing was kept yet" in capsys.readouterr().err

@@ -30,7 +30,7 @@ FLOORS = {
                    "training"),
     "3 pictures": ("svg", "theme", "plots", "search_charts", "label_charts", "claim_charts",
                    "widgets"),
-    "top": ("banks", "progress", "checks", "exercises", "doctor", "commands", "__main__"),
+    "top": ("banks", "progress", "checks", "exercises", "doctor", "inputs", "commands", "__main__"),
 }
 ORDER = [entry for entries in FLOORS.values() for entry in entries]
 LEARNING = ("torch", "transformers", "tokenizers", "accelerate", "safetensors")

@@ -248,7 +248,7 @@ def test_a_checkpoint_of_other_labels_or_another_model_is_refused(policy, tokeni
     begin()
     flipped = [t.with_labels([-y for y in t.labels], "flipped") for t in traces]
     for other in ({"some": flipped}, {"class_weight": (9, 1)}):
-        with pytest.raises(ValueError, match="belongs to another run .examples: "):
+        with pytest.raises(ValueError, match="belongs to another run .examples, that is the traces or"):
             begin(**other)
     for name, other in (("precision", {"precision": "bf16"}), ("separator", {"separator": "."}),
                         ("scales", {"orm_weight": 0.5})):

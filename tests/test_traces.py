@@ -1,6 +1,9 @@
 """Traces: what they hold, what they refuse, and their JSONL form on disk."""
 
+import gzip
 import json
+import os
+import stat
 
 import pytest
 from hypothesis import given, settings
@@ -181,3 +184,49 @@ def test_to_frame():
     assert list(frame["label"].fillna(-9)) == [1, 0, -9, -9]
     assert list(frame["text"]) == [*STEPS, STEPS[0]]
     assert list(traces.to_frame([]).columns) == list(frame.columns)
+
+
+def test_a_device_is_written_into_and_never_replaced(tmp_path):
+    """As root, `prmlab label traces.jsonl /dev/null` made an ordinary file of the machine's /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert traces.write_jsonl(pipe, [TRACE]) == 1
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and [p.name for p in tmp_path.iterdir()] == ["pipe"]
+    assert json.loads(os.read(reader, 1 << 16)) == TRACE.to_dict()
+    os.close(reader)
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path):
+    (tmp_path / "store").mkdir()
+    real, link = tmp_path / "store" / "real.jsonl", tmp_path / "link.jsonl"
+    real.write_text("")
+    link.symlink_to(real)
+    traces.write_jsonl(link, [TRACE])
+    assert link.is_symlink() and traces.read_jsonl(real) == [TRACE]
+
+
+def test_a_folder_that_is_not_there_is_named_before_the_work(tmp_path):
+    with pytest.raises(ValueError, match=r"no such folder: .*absent; make it"):
+        traces.write_jsonl(tmp_path / "absent" / "x.jsonl", (1 / 0 for _ in "x"))
+
+
+@pytest.mark.parametrize(("content", "mend"), [
+    (gzip.compress(b'{"problem": {}}'), "gunzip"),
+    (b"PK\x03\x04...", "unpack it first"),
+    ('{"problem": 1}'.encode("utf-16"), "save it as UTF-8"),
+    (b'[{"problem": {}}]', r"jq -c '\.\[\]'"),
+    (b"[\n{", r"jq -c '\.\[\]'"),
+    (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    (b'{"question": {}, "label": {}}', r"prm800k\.read\('.*', neutral='keep'\)"),
+    (b'{"input": "", "label": ""}', r"math_shepherd\.read\('"),
+    (b'{"prompt": "", "completions": [], "labels": []}', r"stepwise\.read"),
+    (b'{"id": "", "problem": "", "steps": [], "label": -1}', r"processbench\.read"),
+    (b'{"problem": {"text": "?"}, "steps": ["x" "y"]}', "Expecting ',' delimiter at its character"),
+], ids=range(11))
+def test_a_file_of_another_kind_is_told_by_its_first_line(tmp_path, content, mend):
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=mend) as error:
+        traces.read_jsonl(path)
+    assert str(error.value).startswith(f"{path}, line 1: not a trace: ")

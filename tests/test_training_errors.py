@@ -237,7 +237,7 @@ def test_an_empty_validation_file_is_told_before_the_first_step(tmp_path, traces
                           "--out", str(tmp_path / "out"), "--device", "cpu", "--validation",
                           str(tmp_path / "none.jsonl")]) == 2
     said = capsys.readouterr()
-    assert "prmlab: there are no held-out traces" in said.err and "step" not in said.out
+    assert "none.jsonl holds no traces" in said.err and "step" not in said.out
 
 
 def test_class_weights_that_are_no_numbers(capsys):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from prmlab.traces import Problem, Trace
+from prmlab.traces import Problem, Trace, write_lines
 
 MAX_ROW = 8 * 2**20  # bytes; the longest row of the public sets is under one MiB
 MAX_CELLS = 1_000_000  # steps of all traces of one row
@@ -346,17 +346,6 @@ def first_error(trace: Trace) -> int | None:
 
 
 def write_rows(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows, one a line; returns how many. The file is replaced as a whole, or not at all."""
-    path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    n = 0
-    try:
-        with part.open("w", encoding="utf-8") as out:
-            for n, row in enumerate(rows, start=1):
-                out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return n
+    """Write rows, one a line; returns how many. Else as `traces.write_lines`."""
+    return write_lines(path, (json.dumps(row, ensure_ascii=False, allow_nan=False)
+                              for row in rows))
