@@ -39,7 +39,8 @@ Train a process reward model: P(step is right | the steps before it), read at ea
 DATA holds traces with labels. --base is a PRM to go on from, or a causal LM that gets a new head: a
 name of the catalogue, a folder, or a hub id. Traces of a problem share their prompt: with
 --together 8 up to eight stay in one batch and what they share is computed once. They teach alike:
-a pass takes less time and teaches a little less (README, "Beside TRL"). --checkpoint makes the run
+a pass takes half the time and teaches a little less, but with --batch-size 128 no less that could be
+seen (README, "Beside TRL"). --checkpoint makes the run
 resumable: killed at any instant, the same command ends at the same weights. On several processes or
 GPUs:  accelerate launch --multi_gpu --num_processes 8 -m prmlab train-prm ...
 Each keeps a copy of the model; with --sharded, which takes --optimizer adamw, a piece of it.

@@ -190,6 +190,7 @@ README_ROWS = {  # the record behind each row of the table beside TRL, by how th
     "tiny": "| 1.5 M parameters, 1,024 traces twice", "tiny_2_threads": "| the same by the clock, on two threads",
     "12000": "| 1.5 M, 12,000 traces once",
     "12000_batch_128": "| the same, 128 a step", "100m": "| 106 M, bf16, 1,280 traces once",
+    "100m_batch_128": "| 106 M, bf16, 1,920 traces once",
     "100m_batch_32": "| 106 M, bf16, 640 traces once"}
 
 
