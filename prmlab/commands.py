@@ -244,11 +244,11 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.choose_on:
         threshold = thresholds.choose_threshold(*_judged(prm, args.choose_on, args.on_long)).threshold
     data, scores, too_long = _scored(prm, args.data, data, args.on_long)
-    known = _known(data, scores)
-    true = [_first_error(t) for t, _ in known]
+    known = inputs.known(data, scores)
+    true = [inputs.first_error(t) for t, _ in known]
     inputs.both_kinds(args.data, data, true)
     f1 = metrics.first_error_f1([scoring.first_error(s, threshold=threshold) for _, s in known],
-                                true, groups=[_problem(t) for t, _ in known])
+                                true, groups=[inputs.problem(t) for t, _ in known])
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
@@ -298,25 +298,10 @@ def _scored(prm: Any, path: Path, data: list[traces.Trace], on_long: str
 def _judged(prm: Any, path: Path, on_long: str) -> tuple[list[Any], list[int | None]]:
     """Step scores and first errors of a file's traces, where those are known."""
     data, scores, _ = _scored(prm, path, inputs.hard(path), on_long)
-    known = _known(data, scores)
-    errors = [_first_error(t) for t, _ in known]
+    known = inputs.known(data, scores)
+    errors = [inputs.first_error(t) for t, _ in known]
     inputs.both_kinds(path, data, errors)
     return [s for _, s in known], errors
-
-
-def _problem(trace: traces.Trace) -> str:
-    """Names the problem: ids alone may be missing, or repeat from file to file."""
-    return f"{trace.problem.id}\n{trace.problem.text}"
-
-
-def _first_error(trace: traces.Trace) -> int | None:
-    return next((i for i, y in enumerate(trace.labels) if y is not None and y < 0), None)
-
-
-def _known(data: list[traces.Trace], scores: list) -> list[tuple[traces.Trace, Any]]:
-    """Traces and their scores where the first error is known: no label is missing before it."""
-    return [(t, s) for t, s in zip(data, scores, strict=True)
-            if None not in t.labels[:_first_error(t)]]
 
 
 def _line(record: Any) -> str:
@@ -368,11 +353,11 @@ def _guarded(run: Run) -> Run:
 
 @contextmanager
 def _ending_as_by_hand(ended: list[int]) -> Iterator[None]:
-    """Within, SIGTERM (a queue's) is a Ctrl-C: a step ends, a checkpoint is left. Not in one of
-    several processes, whose launcher sends both, nor where Ctrl-C is ignored."""
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if several or threading.current_thread() is not threading.main_thread() \
-            or signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
+    """Within, SIGTERM (a queue's) is a Ctrl-C, even where that is ignored (`nohup`): a step ends, a
+    checkpoint is left. Not in one of several processes, whose launcher sends both."""
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    if (int(os.environ.get("WORLD_SIZE", "1")) > 1 or None in before
+            or threading.current_thread() is not threading.main_thread()):
         yield
         return
 
@@ -380,11 +365,18 @@ def _ending_as_by_hand(ended: list[int]) -> Iterator[None]:
         ended.append(number)
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, by_hand)
+    def ignoring(*_: object) -> None:
+        if ended:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, by_hand)
+    if before[1] is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, ignoring)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
 
 
 def _stopped(run: Run, args: argparse.Namespace) -> str:

@@ -97,6 +97,22 @@ def all_fit(path: Path, data: Sequence[Trace], model: Any) -> None:
                              "(nothing is ever cut off)")
 
 
+def problem(trace: Trace) -> str:
+    """Names the problem: ids alone may be missing, or repeat from file to file."""
+    return f"{trace.problem.id}\n{trace.problem.text}"
+
+
+def first_error(trace: Trace) -> int | None:
+    """The first step labelled wrong; None where there is none."""
+    return next((i for i, y in enumerate(trace.labels) if y is not None and y < 0), None)
+
+
+def known(data: Sequence[Trace], scores: Sequence[Any]) -> list[tuple[Trace, Any]]:
+    """Traces and their scores where the first error is known: no label is missing before it."""
+    return [(t, s) for t, s in zip(data, scores, strict=True)
+            if None not in t.labels[:first_error(t)]]
+
+
 def told_unknown(data: Sequence[Trace], model: Any) -> float:
     """Share of tokens that the model's tokenizer reads as its unknown one, in some 200 traces.
 

@@ -261,14 +261,23 @@ def seeded(device: torch.device, *numbers: int) -> Iterator[None]:
 
 @contextmanager
 def held_interrupt() -> Iterator[threading.Event]:
-    """Within, the first Ctrl-C only sets the event, so that no update is cut in two."""
+    """Within, the first Ctrl-C only sets the event, so that no update is cut in two.
+
+    A handler that is there already is asked: what it would not end for, this does not either.
+    """
     asked, before = threading.Event(), signal.getsignal(signal.SIGINT)
     elsewhere = threading.current_thread() is not threading.main_thread()
     if elsewhere or before in (None, signal.SIG_IGN):
         yield asked
         return
 
-    def hold(*_: object) -> None:
+    def hold(*given: Any) -> None:
+        try:
+            if callable(before):
+                before(*given)
+                return
+        except KeyboardInterrupt:
+            pass
         asked.set()
         signal.signal(signal.SIGINT, before)
 

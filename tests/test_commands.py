@@ -312,25 +312,48 @@ def test_a_checkpoint_that_cannot_be_written_is_told_before_the_work(folder, cap
     assert not said.out and "no checkpoint can be written to traces.jsonl/run" in said.err
 
 
-def test_a_queue_s_sigterm_leaves_a_checkpoint(folder, capsys, monkeypatch):
+@pytest.mark.parametrize("ignored", [False, True], ids=["as started", "where Ctrl-C is ignored"])
+def test_a_queue_s_sigterm_leaves_a_checkpoint(folder, capsys, monkeypatch, ignored):
     """Else a job of fewer steps than --checkpoint-every, ended by its queue, would begin anew for ever."""
     from prmlab import stepping
 
     monkeypatch.chdir(folder)
+    kept = f"ended-{ignored}"
     step, before = stepping.Stepper.step, signal.getsignal(signal.SIGTERM)
+    at_first = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
 
     def ended(self, *given):
         done = step(self, *given)
+        if ignored:
+            signal.raise_signal(signal.SIGINT)  # as before: nothing comes of it
         os.kill(os.getpid(), signal.SIGTERM)
         return done
 
     monkeypatch.setattr(stepping.Stepper, "step", ended)
     command = ["train-prm", "traces.jsonl", "--base", "lm", "--out", "x", "--batch-size", "4",
-               "--checkpoint", "ended"]
-    assert __main__.main(command) == 143
+               "--checkpoint", kept]
+    try:
+        assert __main__.main(command) == 143
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert (signal.getsignal(signal.SIGINT) is signal.SIG_IGN) == ignored
+    finally:
+        signal.signal(signal.SIGINT, at_first)
     assert "the same command goes on from what is on disk" in capsys.readouterr().err
-    assert [p.name for p in Path("ended").iterdir()] == ["step-00000001"]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [p.name for p in Path(kept).iterdir()] == ["step-00000001"]
+
+
+def test_a_ctrl_c_that_is_ignored_ends_no_training():
+    """As of `nohup` or a script's background job: the handler that is there decides."""
+    from prmlab.stepping import held_interrupt
+
+    seen = []
+    at_first = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        with held_interrupt() as asked:
+            signal.raise_signal(signal.SIGINT)
+        assert seen == [signal.SIGINT] and not asked.is_set()
+    finally:
+        signal.signal(signal.SIGINT, at_first)
 
 
 def test_an_interrupt_before_anything_was_kept_says_so(folder, capsys, monkeypatch):
