@@ -252,7 +252,7 @@ def evaluate(args: argparse.Namespace) -> int:
     pairs = [(p, y >= 0) for s, t in zip(scores, data, strict=True)
              for p, y in zip(s, t.labels, strict=True) if y is not None]
     p, right = (np.array(column) for column in zip(*pairs, strict=True))
-    row = {"traces": len(data), "problems": len({*map(_problem, data)}), "steps": len(p),
+    row = {"traces": len(data), "problems": len({*map(inputs.problem, data)}), "steps": len(p),
            "threshold": threshold, "f1": f1.f1, "f1_low": f1.low, "f1_high": f1.high,
            "acc_error": f1.acc_error, "acc_correct": f1.acc_correct,
            "auroc": float(metrics.auroc(p, right)) if 0 < right.sum() < len(right) else None,
