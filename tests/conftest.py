@@ -1,10 +1,19 @@
-"""A server on this machine that plays OpenAI's, well or badly, as a test tells it."""
+"""For all tests: Ctrl-C as in a terminal, and a server that plays OpenAI's as a test tells it."""
 
 import json
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts():
+    """A run begun in the background of a script ignores Ctrl-C; tests of interrupts need it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Playing:
