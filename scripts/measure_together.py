@@ -82,15 +82,6 @@ def spawn(setting: dict, data: Path, record: Path) -> dict:
     return row
 
 
-def less(rows: Sequence[dict], others: Sequence[dict]) -> list[float]:
-    """Mean difference of loss, seed by seed, and its 95 % interval."""
-    gaps = [a["loss"] - b["loss"] for a, b in zip(rows, others, strict=True)]
-    mean, wide = statistics.mean(gaps), float("nan")
-    if len(gaps) > 1:
-        wide = bench.T_95[len(gaps)] * statistics.stdev(gaps) / len(gaps) ** 0.5
-    return [round(x, 4) for x in (mean, mean - wide, mean + wide)]
-
-
 def summary(rows: Sequence[dict]) -> list[dict]:
     """A row a setting: means, and its loss less that of together=1 with the same batch size."""
     of = {setting: [row for row in rows if tuple(row[n] for n in NAMES) == setting]
@@ -98,7 +89,7 @@ def summary(rows: Sequence[dict]) -> list[dict]:
     return [dict(zip(NAMES, setting, strict=True)) | {
         name: round(statistics.mean(row[name] for row in some), 4)
         for name in ("seconds", "loss", "auroc", "f1")} | {
-        "loss less apart": less(some, of[setting[0], 1, RATE])}
+        "loss less apart": bench.less(some, of[setting[0], 1, RATE], "loss")}
             for setting, some in of.items()]
 
 
